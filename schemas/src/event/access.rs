@@ -1,0 +1,76 @@
+//! Reads: who looked at what.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::Position;
+use crate::id::{CommandId, InteractionId, KeyId, SubjectId};
+
+/// Somebody ran a query.
+///
+/// Event type `access.query_run`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessQueryRun {
+    /// Token subject or database user.
+    pub principal: String,
+    /// `http`, `pgwire`, `cli`.
+    pub door: String,
+    /// Hash of the query text, lower-case hex.
+    pub sql_sha256: String,
+    /// Position the answer is true at.
+    pub as_of_position: Position,
+    /// Rows answered.
+    pub rows: u64,
+    /// Columns shown masked.
+    pub masked_columns: Vec<String>,
+    /// `ok`, or a stable error code.
+    pub outcome: String,
+}
+
+/// Somebody looked at an interaction's history.
+///
+/// Event type `access.history_viewed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessHistoryViewed {
+    /// Token subject.
+    pub principal: String,
+    /// The interaction.
+    pub interaction_id: InteractionId,
+}
+
+/// Somebody was refused.
+///
+/// Event type `access.denied`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessDenied {
+    /// Token subject; empty when not authenticated.
+    pub principal: String,
+    /// What was tried.
+    pub action: String,
+    /// Why it was refused.
+    pub reason: String,
+}
+
+/// Erasure of a person was asked for.
+///
+/// Event type `erasure.requested`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErasureRequested {
+    /// The request.
+    pub request_id: CommandId,
+    /// The person.
+    pub subject_id: SubjectId,
+}
+
+/// The person's key is destroyed.
+///
+/// Event type `erasure.completed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErasureCompleted {
+    /// The request.
+    pub request_id: CommandId,
+    /// The person.
+    pub subject_id: SubjectId,
+    /// The key.
+    pub key_id: KeyId,
+}
