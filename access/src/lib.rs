@@ -1,1 +1,5 @@
-//! Under construction in this change.
+//! Who may do what: tokens, credentials, roles and the policy matrix.
+
+pub mod principal;
+
+pub use principal::{Principal, Role};
