@@ -225,7 +225,8 @@ impl Desk {
         if push.get("state").and_then(Value::as_str) == Some("not_responding") {
             tasks.spawn(come_back(self.api.clone(), self.random.fork()));
         }
-        let in_hand = push.get("interactions").and_then(Value::as_array).cloned().unwrap_or_default();
+        let in_hand =
+            push.get("interactions").and_then(Value::as_array).cloned().unwrap_or_default();
         for item in in_hand {
             let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
             let (interaction, channel) = (text("interactionId").to_owned(), text("channelType"));

@@ -18,11 +18,13 @@ pub struct CallerMind {
 impl CallerMind {
     /// Draws a caller.
     pub const fn draw(random: &mut Random) -> Self {
-        let leave_in_ivr_ms =
-            if random.chance(8) { Some(random.between(150, 600)) } else { None };
+        let leave_in_ivr_ms = if random.chance(8) { Some(random.between(150, 600)) } else { None };
         let cancel_after_ms = if random.chance(2) { Some(0) } else { None };
-        let patience_ms =
-            if random.chance(15) { random.between(1_500, 4_000) } else { random.between(15_000, 40_000) };
+        let patience_ms = if random.chance(15) {
+            random.between(1_500, 4_000)
+        } else {
+            random.between(15_000, 40_000)
+        };
         let talk_ms = if random.chance(50) { Some(random.between(2_500, 9_000)) } else { None };
         Self { leave_in_ivr_ms, cancel_after_ms, patience_ms, talk_ms }
     }

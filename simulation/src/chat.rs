@@ -52,8 +52,11 @@ async fn live(
     let url = format!("{}{}", base.replacen("http", "ws", 1), field("socket"));
     let (mut socket, _) =
         tokio_tungstenite::connect_async(url).await.map_err(|error| error.to_string())?;
-    let patience_ms =
-        if random.chance(12) { random.between(1_500, 4_000) } else { random.between(20_000, 45_000) };
+    let patience_ms = if random.chance(12) {
+        random.between(1_500, 4_000)
+    } else {
+        random.between(20_000, 45_000)
+    };
     let patience = Instant::now() + Duration::from_millis(patience_ms);
     let mut talked = false;
     say(&mut socket, "Hi, I have a question about my order").await?;

@@ -151,7 +151,8 @@ impl Simulation {
                 Some(_) = customers.join_next(), if !customers.is_empty() => {}
             }
         }
-        let drained = timeout(DRAIN, async { while customers.join_next().await.is_some() {} }).await;
+        let drained =
+            timeout(DRAIN, async { while customers.join_next().await.is_some() {} }).await;
         if drained.is_err() {
             tracing::info!(left = customers.len(), "customers still inside at the end");
         }

@@ -96,10 +96,7 @@ impl UserAgent {
     #[must_use]
     pub fn phone(&self, name: &str) -> mpsc::UnboundedReceiver<IncomingCall> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.phones
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), sender);
+        self.phones.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), sender);
         receiver
     }
 

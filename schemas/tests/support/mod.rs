@@ -2,12 +2,15 @@
 //!
 //! It needs no list of fields, so a field or variant added tomorrow is covered tomorrow.
 
+#![allow(clippy::expect_used, reason = "a source that does not fit is a defect of the tests")]
+
 use std::fmt;
 
 use ledgerline_schemas::Event;
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+    self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
 };
 
 /// Splitmix64 (Steele, Lea and Flood 2014): small, seedable, good enough for tests.
@@ -190,7 +193,10 @@ struct Entries<'a> {
 impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = Refused;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Refused> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -211,7 +217,10 @@ struct Fields<'a> {
 impl<'de> MapAccess<'de> for Fields<'_> {
     type Error = Refused;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Refused> {
         self.fields
             .next()
             .map(|field| seed.deserialize(StrDeserializer::<Refused>::new(field)))
