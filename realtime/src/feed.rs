@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use ledgerline_projections::{ChangeBatch, Row, Snapshot, TableDef};
 use ledgerline_schemas::Position;
@@ -44,11 +45,20 @@ pub trait FeedSource: Send + Sync + 'static {
     /// The live tables that may be subscribed to; fixed for the life of the process.
     fn tables(&self) -> Vec<&'static TableDef>;
 
-    /// The rows now. Must be cheap: it is called for every subscription.
+    /// The rows now. Must be cheap: it is called for every subscription. They may be behind the changes
+    /// that [`Self::follow`] gives, by as much as the hub retains.
     fn live(&self) -> LiveState;
 
-    /// Every batch that is folded after this call, in order, each beginning where the one before it
-    /// ended. The stream may end at any time (for one when its reader fell behind); it is then asked for
-    /// again. [`Self::live`] called after this one is never older than the first batch's `from`.
-    fn changes(&self) -> BoxStream<'static, Arc<ChangeBatch>>;
+    /// A state and every batch after it, in order, each beginning where the one before it ended. The
+    /// stream may end at any time (for one when its reader fell behind); it is then asked for again.
+    /// `None` when there is none to be had now.
+    fn follow(&self) -> BoxFuture<'static, Option<Follow>>;
+}
+
+/// A state and every batch after it.
+pub struct Follow {
+    /// The state.
+    pub live: LiveState,
+    /// The batches; changes at or before the state's position are left out by the reader.
+    pub batches: BoxStream<'static, Arc<ChangeBatch>>,
 }

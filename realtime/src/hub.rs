@@ -8,7 +8,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use futures::stream::BoxStream;
 use ledgerline_projections::{ChangeBatch, RowChange, TableDef};
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
@@ -92,14 +91,13 @@ impl std::fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// A hub that is attached to its feed, and the future that keeps it fed. The future ends only by
-    /// being dropped.
+    /// A hub and the future that attaches it to its feed and keeps it fed; the future ends only by being
+    /// dropped.
     #[must_use = "the hub has no changes unless the future runs"]
     pub fn new(
         source: Arc<dyn FeedSource>,
         retained_changes: usize,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + use<>) {
-        let stream = source.changes();
         let live = source.live();
         let head = Head { epoch: live.epoch, position: live.position };
         let tables = source.tables().into_iter().filter(|table| table.live).collect();
@@ -119,7 +117,7 @@ impl Hub {
             policy: watch::Sender::new(0),
             retained_changes: retained_changes.max(4),
         });
-        let feed = Arc::clone(&hub).follow(stream);
+        let feed = Arc::clone(&hub).follow();
         (hub, feed)
     }
 
@@ -135,7 +133,7 @@ impl Hub {
         &self.tables
     }
 
-    /// The rows now; at times ahead of [`Hub::head`].
+    /// The rows now; at times ahead of [`Hub::head`], at times behind.
     #[must_use]
     pub fn live(&self) -> LiveState {
         self.source.live()
@@ -189,17 +187,18 @@ impl Hub {
         })
     }
 
-    async fn follow(self: Arc<Self>, mut stream: BoxStream<'static, Arc<ChangeBatch>>) {
+    async fn follow(self: Arc<Self>) {
         loop {
-            while let Some(batch) = stream.next().await {
-                if self.push(&batch).is_err() {
-                    break;
+            if let Some(mut follow) = self.source.follow().await {
+                self.attach(&follow.live);
+                while let Some(batch) = follow.batches.next().await {
+                    if self.push(&batch).is_err() {
+                        break;
+                    }
                 }
             }
             tracing::warn!(org_id = %self.org_id(), "change feed ended or has a gap, attaching again");
             tokio::time::sleep(REATTACH).await;
-            stream = self.source.changes();
-            self.attach(&self.source.live());
         }
     }
 

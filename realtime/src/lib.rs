@@ -32,7 +32,7 @@ pub mod ws;
 
 mod row_json;
 
-pub use feed::{FeedSource, LiveState};
+pub use feed::{FeedSource, Follow, LiveState};
 pub use hub::Hub;
 pub use limits::Limits;
 pub use state::{RealtimeError, RealtimeState, router};

@@ -114,6 +114,12 @@ impl RealtimeState {
         self.inner.shut_down.send_replace(true);
     }
 
+    /// Connections open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.inner.limits.connections.saturating_sub(self.inner.connections.available_permits())
+    }
+
     pub(crate) fn organization(&self, org_id: OrgId) -> Option<Organization> {
         let served = self.inner.organizations.read().unwrap_or_else(PoisonError::into_inner);
         served.get(&org_id).map(|it| it.organization.clone())
