@@ -75,8 +75,7 @@ fn column<'a>(
             Arc::new(builder.finish())
         }
         ColumnType::Time => {
-            let mut builder =
-                TimestampMicrosecondBuilder::with_capacity(count).with_timezone(UTC);
+            let mut builder = TimestampMicrosecondBuilder::with_capacity(count).with_timezone(UTC);
             for value in values {
                 match value {
                     Value::Time(micros) => builder.append_value(*micros),

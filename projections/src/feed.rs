@@ -73,15 +73,20 @@ struct Subscriber {
 }
 
 /// The sending side: who listens, and how far the fold is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Hub {
     /// Everything up to here was folded and sent.
-    pub(crate) folded: Position,
+    folded: Position,
     subscribers: Vec<Subscriber>,
     closed: bool,
 }
 
 impl Hub {
+    /// Nobody listens yet; everything up to `folded` came before.
+    pub(crate) const fn new(folded: Position) -> Self {
+        Self { folded, subscribers: Vec::new(), closed: false }
+    }
+
     /// A new subscriber; it hears everything after [`Hub::folded`].
     pub(crate) fn subscribe(&mut self) -> ChangeFeed {
         let (sender, receiver) = mpsc::channel(FEED_BATCHES_MAX);
@@ -101,15 +106,13 @@ impl Hub {
     /// Sends a batch to everybody; whoever has no room is told to start over.
     pub(crate) fn send(&mut self, batch: &Arc<ChangeBatch>) {
         self.folded = batch.to;
-        self.subscribers.retain(|subscriber| {
-            match subscriber.sender.try_send(Arc::clone(batch)) {
-                Ok(()) => true,
-                Err(mpsc::error::TrySendError::Full(_)) => {
-                    subscriber.lagged.store(true, Ordering::Release);
-                    false
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => false,
+        self.subscribers.retain(|subscriber| match subscriber.sender.try_send(Arc::clone(batch)) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                subscriber.lagged.store(true, Ordering::Release);
+                false
             }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
         });
     }
 
@@ -130,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_subscriber_hears_everything_after_its_start_once() {
-        let mut hub = Hub::default();
+        let mut hub = Hub::new(Position::START);
         hub.send(&batch(0, 3));
         let mut feed = hub.subscribe();
         assert_eq!(feed.start(), Position(3));
@@ -144,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_subscriber_is_told_to_start_over_and_others_lose_nothing() {
-        let mut hub = Hub::default();
+        let mut hub = Hub::new(Position::START);
         let mut slow = hub.subscribe();
         let mut fast = hub.subscribe();
         for to in 1..=FEED_BATCHES_MAX as u64 + 1 {

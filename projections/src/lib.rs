@@ -20,11 +20,13 @@ mod column;
 mod encode;
 mod error;
 pub mod feed;
+mod fold;
 mod hot;
 mod projections;
 mod run;
+mod show;
 pub mod snapshot;
-mod store;
+mod stop;
 pub mod table;
 pub mod tables;
 

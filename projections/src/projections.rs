@@ -11,8 +11,9 @@ use tokio::sync::watch;
 
 use crate::error::ProjectionError;
 use crate::feed::{ChangeFeed, Hub};
-use crate::run::{Runner, Stop};
+use crate::run::Runner;
 use crate::snapshot::Snapshot;
+use crate::stop::Stop;
 
 /// How the projections run. The tables' content depends on none of it but `flush_positions`, and on that
 /// only in which rows are cold.
@@ -80,7 +81,7 @@ impl Projections {
         dir: PathBuf,
         options: Options,
     ) -> Result<Self, ProjectionError> {
-        Self::run(Runner::open(reader, Arc::new(crate::store::Disk), dir, options)?)
+        Self::run(Runner::open(reader, dir, options)?)
     }
 
     pub(crate) fn run(runner: Runner) -> Result<Self, ProjectionError> {

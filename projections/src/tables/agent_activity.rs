@@ -9,7 +9,6 @@ use ledgerline_schemas::id::{
 use ledgerline_schemas::{ActorType, Timestamp};
 
 use crate::column::AgentActivityState;
-use crate::tables::table;
 
 table! {
     /// One interval of an agent: of the base state (available, idle, not_responding) or of one interaction

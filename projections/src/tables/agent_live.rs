@@ -7,7 +7,6 @@ use ledgerline_schemas::event::agent::{AgentStateName, DeviceType};
 use ledgerline_schemas::id::{AgentSessionId, AuxCodeId, SiteId, TeamId, UserId};
 
 use crate::column::Json;
-use crate::tables::table;
 
 table! {
     /// An agent now.

@@ -8,8 +8,6 @@ use ledgerline_schemas::id::{
     AgentSessionId, AuxCodeId, MultimediaProfileId, SiteId, TeamId, UserId,
 };
 
-use crate::tables::table;
-
 table! {
     /// One log-in of an agent. Durations are of intervals that are over; times of several interactions at
     /// once are added up. By channel: `agent_activity`.

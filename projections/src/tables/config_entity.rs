@@ -7,7 +7,6 @@ use ledgerline_schemas::id::EntityId;
 use ledgerline_schemas::{ActorType, Timestamp};
 
 use crate::column::Json;
-use crate::tables::table;
 
 table! {
     /// Configuration entities as they are now; history is in `event_log`.

@@ -11,7 +11,6 @@ use ledgerline_schemas::id::{
 use ledgerline_schemas::{ActorType, Timestamp};
 
 use crate::column::Stage;
-use crate::tables::table;
 
 table! {
     /// One step of an interaction: from the event that began it to the next step.

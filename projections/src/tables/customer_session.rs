@@ -13,7 +13,6 @@ use ledgerline_schemas::id::{
 };
 
 use crate::column::Stage;
-use crate::tables::table;
 
 table! {
     /// One interaction from its creation to its end.

@@ -8,7 +8,6 @@ use ledgerline_schemas::id::{
 use ledgerline_schemas::{ActorType, Position, Timestamp};
 
 use crate::column::Json;
-use crate::tables::table;
 
 table! {
     /// Every event of the organization, foreign ones included. Personal data in `data` is sealed.

@@ -98,7 +98,7 @@ macro_rules! dimension {
     };
 }
 
-pub(crate) use {dimension, table};
+pub(crate) use dimension;
 
 pub(crate) mod agent_activity;
 pub(crate) mod agent_live;

@@ -6,8 +6,6 @@ use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::config::ChannelType;
 use ledgerline_schemas::id::QueueId;
 
-use crate::tables::table;
-
 table! {
     /// Figures of a queue and channel by 15 minutes UTC. What happens at entry counts in the interval of
     /// entry, what happens at exit in the interval of exit, conversations in the interval in which they end,

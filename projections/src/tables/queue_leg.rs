@@ -11,7 +11,6 @@ use ledgerline_schemas::id::{
 };
 
 use crate::column::{Json, Outcome};
-use crate::tables::table;
 
 table! {
     /// One stay of an interaction in a queue and the service that followed it. An interaction that ended
@@ -139,6 +138,11 @@ impl QueueLeg {
     /// Whether the agent is in wrap-up now.
     pub(crate) fn in_wrapup(&self) -> bool {
         self.wrapup_time.is_some() && self.wrapup_duration_ms.is_none()
+    }
+
+    /// Whether it left the queue within the threshold in force at entry.
+    pub(crate) fn is_within_threshold(&self) -> bool {
+        matches!((self.queue_duration_ms, self.sl_threshold_ms), (Some(wait), Some(limit)) if wait <= limit)
     }
 
     /// Whether nothing of it runs any more.

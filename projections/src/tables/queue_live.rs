@@ -6,8 +6,6 @@ use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::config::ChannelType;
 use ledgerline_schemas::id::{InteractionId, LegId, QueueId};
 
-use crate::tables::table;
-
 table! {
     /// A queue now, with totals since the log began: offered = answered + abandoned + other + open, the
     /// same legs as in `queue_leg`.

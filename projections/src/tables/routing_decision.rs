@@ -7,7 +7,6 @@ use ledgerline_schemas::id::{DecisionId, EventId, InteractionId, LegId, QueueId,
 use ledgerline_schemas::{Position, Timestamp};
 
 use crate::column::Json;
-use crate::tables::table;
 
 table! {
     /// One decision of the router, with what it saw.
