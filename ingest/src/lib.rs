@@ -1,1 +1,4 @@
+//! Edges and engine.
 //! Under construction in this change.
+
+pub mod import;
