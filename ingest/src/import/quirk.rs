@@ -96,8 +96,12 @@ impl Quirks {
         }
     }
 
+    pub(super) const fn has(self, quirk: Quirk) -> bool {
+        self.0 & (1 << quirk as u32) != 0
+    }
+
     pub(super) fn iter(self) -> impl Iterator<Item = Quirk> {
-        Quirk::ALL.iter().copied().filter(move |quirk| self.0 & (1 << *quirk as u32) != 0)
+        Quirk::ALL.iter().copied().filter(move |quirk| self.has(*quirk))
     }
 }
 

@@ -138,7 +138,8 @@ impl RowReader<'_> {
         if let Some(stay) = &stay {
             quirks.add_if(wait.has_start() && stay.wait_ms == 0, Quirk::QueuedForNoTime);
             let at_once = stay.service.is_some() && stay.wait_ms == 0;
-            quirks.add_if(at_once && customer.is_none(), Quirk::AnsweredAtOnceUnidentified);
+            let unidentified = customer.is_none() && !quirks.has(Quirk::CustomerNotANumber);
+            quirks.add_if(at_once && unidentified, Quirk::AnsweredAtOnceUnidentified);
         }
         Ok(Outcome::Row(Box::new(Row {
             line,
@@ -244,7 +245,8 @@ impl RowReader<'_> {
 
         let recorded = service.has_start() || service.starts_at_midnight();
         quirks.add_if(service.starts_at_midnight(), Quirk::ServiceStartsAtMidnight);
-        quirks.add_if(!recorded, Quirk::ServiceStartAbsent);
+        let named = self.columns.service.start.is_some();
+        quirks.add_if(named && !recorded, Quirk::ServiceStartAbsent);
         let began = if recorded { self.place_real(service.start, left)? } else { left };
         let expected = began.plus_ms(recorded_service.unwrap_or(0));
         let ended = self.place(service.end, expected)?.unwrap_or(expected);
@@ -292,7 +294,7 @@ impl RowReader<'_> {
             if value.chars().count() > NAME_CHARS_MAX {
                 return Err(RowError::TooLong { column: column(), limit: NAME_CHARS_MAX });
             }
-            quirks.add(Quirk::UnlistedQueue);
+            quirks.add_if(!value.is_empty(), Quirk::UnlistedQueue);
         }
         Ok(value.to_owned())
     }
