@@ -4,6 +4,7 @@
 //! segmented log is the default engine, [`memory::MemoryLog`] the model it is tested against.
 
 pub mod capability;
+pub mod crypt;
 pub mod log;
 pub mod memory;
 pub mod subscribe;
