@@ -1,1 +1,6 @@
-//! Under construction in this change.
+//! The edges in, and the engine that runs the core.
+
+pub mod admin;
+pub mod chat;
+pub mod desktop;
+pub mod http;
