@@ -17,6 +17,7 @@ use super::document::normalized;
 use super::file::ConfigFile;
 use super::reference::{FieldError, Known, resolve};
 use crate::http::port::{EnginePort, EntityView, PortError, submit_surely};
+use crate::http::problem::rejected_field;
 
 /// Kinds that others refer to come first; the rest follows in any order.
 const ORDER: [EntityKind; 10] = [
@@ -263,13 +264,15 @@ impl Apply<'_> {
             }
             Err(error) => {
                 self.give_up(kind, id);
-                let code = match &error {
-                    PortError::Rejected(rejection) => rejection.code.name(),
-                    PortError::Busy => "busy",
-                    PortError::Unavailable(_) => "unavailable",
+                let (code, field) = match &error {
+                    PortError::Rejected(rejection) => {
+                        (rejection.code.name(), rejected_field(rejection).map(str::to_owned))
+                    }
+                    PortError::Busy => ("busy", None),
+                    PortError::Unavailable(_) => ("unavailable", None),
                 };
                 let reason = error.to_string();
-                self.report.failed.push(Failed { kind, name, field: None, code, reason });
+                self.report.failed.push(Failed { kind, name, field, code, reason });
             }
         }
     }

@@ -38,9 +38,10 @@ impl Session {
             Effect::Release { side: MediaSide::Customer, reason, .. } => {
                 return self.end(reason_name(reason), ReleaseSide::Local).await;
             }
-            // Chats have no sound to stop or bridge, and agents read them at the desktop.
-            Effect::StopPlay { .. }
-            | Effect::Bridge { .. }
+            // Chats have no sound to stop, but a menu that is over waits for no line any more.
+            Effect::StopPlay { .. } => self.collecting = None,
+            // Agents read chats at the desktop, where nothing is dialled or bridged.
+            Effect::Bridge { .. }
             | Effect::Unbridge { .. }
             | Effect::DialAgent { .. }
             | Effect::Release { .. }

@@ -193,8 +193,11 @@ impl ChatEdge {
         interaction_id: InteractionId,
     ) -> Result<Option<Attached>, PortError> {
         let known = self.sessions().open.contains_key(&interaction_id);
-        if !known && self.engine.interaction(interaction_id).await?.is_none() {
-            return Ok(None);
+        if !known {
+            let interaction = self.engine.interaction(interaction_id).await?;
+            if !interaction.is_some_and(|interaction| interaction.customer_present) {
+                return Ok(None);
+            }
         }
         let inbox = self.session(interaction_id);
         let socket = {

@@ -1,14 +1,15 @@
 //! A line of the customer's: input of a menu while one waits for it, a message otherwise.
 
-use ledgerline_schemas::DurationMs;
 use ledgerline_schemas::command::Command;
+use ledgerline_schemas::event::Event;
 use ledgerline_schemas::event::message::MessageAuthor;
-use ledgerline_schemas::id::{CommandId, MessageId};
+use ledgerline_schemas::id::{CommandId, InteractionId, MessageId};
+use ledgerline_schemas::{DurationMs, Position};
 
 use super::frame::{CLIENT_MESSAGE_ID_BYTES_MAX, ToCustomer};
 use super::session::{Collecting, Session};
 use super::text::{SealedText, TextError};
-use crate::http::port::{Accepted, PortError};
+use crate::http::port::PortError;
 
 /// When a line that met a busy engine should be sent again, ms.
 const RETRY_AFTER_MS: DurationMs = 1_000;
@@ -25,12 +26,9 @@ impl Session {
             let detail = format!("clientMessageId has 1 to {CLIENT_MESSAGE_ID_BYTES_MAX} bytes");
             return ToCustomer::error("invalid", detail, None);
         }
-        let command_id = CommandId::derived(
-            self.interaction_id.uuid(),
-            &format!("customer_message:{client_message_id}"),
-        );
-        let message_id = MessageId::derived(command_id.uuid(), "message");
-        if self.seen.contains(&command_id) {
+        let line = LineIds::of(self.interaction_id, &client_message_id);
+        let message_id = line.message_id;
+        if self.seen.contains(&line.as_message) || self.seen.contains(&line.as_input) {
             return ToCustomer::Accepted { client_message_id, message_id };
         }
         let echo = ToCustomer::Message {
@@ -44,14 +42,15 @@ impl Session {
             Ok(sealed) => sealed,
             Err(error) => return refused(&error, client_message_id),
         };
-        match self.bring(command_id, message_id, choice, sealed).await {
-            Ok(accepted) => {
+        match self.bring(line, choice, sealed).await {
+            Ok(Some((command_id, position))) => {
                 self.seen.insert(command_id);
                 metrics::counter!("ledgerline_chat_messages_total", "author" => "customer")
                     .increment(1);
-                self.tell(Some(accepted.position), Some(socket), &echo);
+                self.tell(Some(position), Some(socket), &echo);
                 ToCustomer::Accepted { client_message_id, message_id }
             }
+            Ok(None) => ToCustomer::error("ended", "the chat is over", Some(client_message_id)),
             Err(PortError::Rejected(rejection)) => {
                 ToCustomer::error(rejection.code.name(), rejection.message, Some(client_message_id))
             }
@@ -64,36 +63,58 @@ impl Session {
         }
     }
 
+    /// Submits the line; the command that became a fact and its position, or `None` when the chat is over.
     async fn bring(
         &mut self,
-        command_id: CommandId,
-        message_id: MessageId,
+        line: LineIds,
         choice: String,
         sealed: SealedText,
-    ) -> Result<Accepted, PortError> {
+    ) -> Result<Option<(CommandId, Position)>, PortError> {
         let (interaction_id, subject) = (self.interaction_id, Some(sealed.subject_id));
         if let Some(Collecting { run_id, seq, .. }) = self.collecting {
             let input = Some(sealed.body.clone());
             let command = Command::InputCollected { interaction_id, run_id, seq, choice, input };
-            let commanded = self.edge.commanded(interaction_id, command_id, subject, command);
-            match self.edge.engine.submit(commanded).await {
-                // The menu is over: the same line is a message then, and nothing of it is recorded yet.
-                Err(PortError::Rejected(_)) => self.collecting = None,
-                Ok(accepted) => {
-                    self.collecting = None;
-                    return Ok(accepted);
-                }
-                Err(error) => return Err(error),
+            let commanded = self.edge.commanded(interaction_id, line.as_input, subject, command);
+            let accepted = self.edge.engine.submit(commanded).await?;
+            self.collecting = None;
+            if accepted.events.iter().any(|event| matches!(event, Event::FlowInputCollected(_))) {
+                return Ok(Some((line.as_input, accepted.position)));
             }
+            // The menu is over: the same line is a message then.
         }
         let command = Command::ReceiveMessage {
             interaction_id,
-            message_id,
+            message_id: line.message_id,
             body: sealed.body,
             sha256: sealed.keyed_sha256,
         };
-        let commanded = self.edge.commanded(interaction_id, command_id, subject, command);
-        self.edge.engine.submit(commanded).await
+        let commanded = self.edge.commanded(interaction_id, line.as_message, subject, command);
+        let accepted = self.edge.engine.submit(commanded).await?;
+        let received =
+            accepted.events.iter().any(|event| matches!(event, Event::MessageReceived(_)));
+        Ok(received.then_some((line.as_message, accepted.position)))
+    }
+}
+
+/// Ids that follow from the client's id of a line, so that a repeated line is the same line.
+#[derive(Clone, Copy, Debug)]
+struct LineIds {
+    as_input: CommandId,
+    as_message: CommandId,
+    message_id: MessageId,
+}
+
+impl LineIds {
+    fn of(interaction_id: InteractionId, client_message_id: &str) -> Self {
+        let command_id = |what: &str| {
+            CommandId::derived(interaction_id.uuid(), &format!("{what}:{client_message_id}"))
+        };
+        let as_message = command_id("customer_message");
+        Self {
+            as_input: command_id("customer_input"),
+            as_message,
+            message_id: MessageId::derived(as_message.uuid(), "message"),
+        }
     }
 }
 

@@ -59,7 +59,8 @@ struct Session {
 struct Task {
     interaction_id: InteractionId,
     leg_id: LegId,
-    queue_id: QueueId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_id: Option<QueueId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,10 +145,13 @@ impl Session {
 
 impl Task {
     async fn of(organization: &Organization, task: &TaskView) -> Result<Self, Problem> {
-        let queue = organization
-            .engine
-            .entity(EntityKind::Queue, EntityKey::Id(task.queue_id.uuid().into()))
-            .await?;
+        let queue = match task.queue_id {
+            Some(id) => {
+                let key = EntityKey::Id(id.uuid().into());
+                organization.engine.entity(EntityKind::Queue, key).await?
+            }
+            None => None,
+        };
         let queue_name =
             queue.and_then(|queue| queue.document.parse::<Named>().ok()).map(|named| named.name);
         // An offered conversation is not the agent's yet, so its text is not either.
@@ -187,7 +191,7 @@ pub(super) struct PushFrame<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     interaction_id: Option<InteractionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    channel_type: Option<ChannelType>,
+    channel_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     leg_id: Option<LegId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -210,21 +214,9 @@ struct Message {
 
 impl<'a> PushFrame<'a> {
     /// Opens the push for its agent.
-    pub(super) async fn open(organization: &Organization, push: &'a Push) -> Self {
-        // The desktop has to know how to take what is offered. An interaction that is over meanwhile has
-        // no channel to tell.
-        let channel_type = match (push.name, push.interaction_id) {
-            (PushName::AgentOfferContact | PushName::AgentContactAssigned, Some(id)) => {
-                organization
-                    .engine
-                    .interaction(id)
-                    .await
-                    .ok()
-                    .flatten()
-                    .map(|interaction| interaction.channel_type)
-            }
-            _ => None,
-        };
+    pub(super) fn open(organization: &Organization, push: &'a Push) -> Self {
+        // An offer's detail is its channel, by which a desktop knows how to take it.
+        let channel_type = (push.name == PushName::AgentOfferContact).then_some(&*push.detail);
         let message = push.message.as_ref().map(|(message_id, body)| Message {
             message_id: *message_id,
             text: organization.keys.open(organization.org_id, body).ok(),

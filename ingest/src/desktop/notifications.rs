@@ -102,7 +102,7 @@ async fn serve(
         return End::Gone;
     }
     for push in &missed {
-        if send(&mut socket, &PushFrame::open(organization, push).await).await.is_err() {
+        if send(&mut socket, &PushFrame::open(organization, push)).await.is_err() {
             return End::Gone;
         }
     }
@@ -114,7 +114,7 @@ async fn serve(
         tokio::select! {
             push = live.recv() => match push {
                 Ok(push) => {
-                    if send(&mut socket, &PushFrame::open(organization, &push).await).await.is_err() {
+                    if send(&mut socket, &PushFrame::open(organization, &push)).await.is_err() {
                         return End::Gone;
                     }
                 }

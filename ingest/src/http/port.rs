@@ -12,8 +12,8 @@ use ledgerline_schemas::config::{ChannelType, EntityKind};
 use ledgerline_schemas::document::Document;
 use ledgerline_schemas::event::agent::{AgentStateName, DeviceType};
 use ledgerline_schemas::id::{
-    AgentSessionId, AuxCodeId, EntityId, InteractionId, LegId, MediaLegId, OfferId, QueueId,
-    SiteId, TeamId, UserId,
+    AgentSessionId, AuxCodeId, EntityId, InteractionId, LegId, OfferId, QueueId, SiteId, TeamId,
+    UserId,
 };
 use ledgerline_schemas::{Event, Position, Timestamp};
 
@@ -101,8 +101,8 @@ pub struct TaskView {
     pub interaction_id: InteractionId,
     /// The leg.
     pub leg_id: LegId,
-    /// The queue it came from.
-    pub queue_id: QueueId,
+    /// The queue it came from; absent in wrap-up.
+    pub queue_id: Option<QueueId>,
     /// The offer, while it rings.
     pub offer_id: Option<OfferId>,
     /// Channel.
@@ -134,19 +134,17 @@ pub struct AgentView {
     pub aux_code_id: Option<AuxCodeId>,
     /// Since when it is in this state.
     pub since: Timestamp,
-    /// Interactions in hand, oldest first.
+    /// Interactions in hand, longest first in their stage.
     pub tasks: Vec<TaskView>,
 }
 
-/// An interaction that is not over.
+/// An interaction that routing still knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InteractionView {
     /// Channel.
     pub channel_type: ChannelType,
-    /// The customer's media leg.
-    pub media_leg_id: MediaLegId,
-    /// Agents it is offered to, connected to or in after work with.
-    pub agents: Vec<UserId>,
+    /// Whether the customer is still there; if not, it is being wrapped up.
+    pub customer_present: bool,
 }
 
 /// One organization's engine, as its HTTP doors see it.
@@ -164,7 +162,7 @@ pub trait EnginePort: Send + Sync + 'static {
     /// [`PortError::Busy`] or [`PortError::Unavailable`], as for every read here.
     async fn agent(&self, agent_id: UserId) -> Result<Option<AgentView>, PortError>;
 
-    /// An interaction; `None` when it is over or never was.
+    /// An interaction; `None` when everything about it is over or it never was.
     ///
     /// # Errors
     /// As [`EnginePort::agent`].

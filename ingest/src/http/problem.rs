@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ledgerline_routing_core::RejectionCode;
+use ledgerline_routing_core::{Rejection, RejectionCode};
 use serde::Serialize;
 
 use crate::http::port::PortError;
@@ -102,6 +102,14 @@ impl Problem {
     }
 }
 
+/// The field a rejection is about: the core puts it before a colon.
+#[must_use]
+pub(crate) fn rejected_field(rejection: &Rejection) -> Option<&str> {
+    let (field, _) = rejection.message.split_once(": ")?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte);
+    (!field.is_empty() && field.bytes().all(plain)).then_some(field)
+}
+
 impl From<PortError> for Problem {
     fn from(error: PortError) -> Self {
         match error {
@@ -112,7 +120,12 @@ impl From<PortError> for Problem {
                     RejectionCode::Conflict => StatusCode::CONFLICT,
                     RejectionCode::Busy => StatusCode::TOO_MANY_REQUESTS,
                 };
-                Self::new(status, rejection.code.name(), rejection.message)
+                let field = rejected_field(&rejection).map(str::to_owned);
+                let problem = Self::new(status, rejection.code.name(), rejection.message);
+                match field {
+                    Some(field) => problem.field(field),
+                    None => problem,
+                }
             }
             PortError::Busy => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
