@@ -95,9 +95,7 @@ fn view(state: &State, agent: &Agent) -> AgentView {
     work.sort_by_key(|(leg_id, work)| (work.since, **leg_id));
     let tasks = work
         .into_iter()
-        .filter_map(|(leg_id, work)| {
-            task(state.interaction(work.interaction_id)?, *leg_id, work)
-        })
+        .filter_map(|(leg_id, work)| task(state.interaction(work.interaction_id)?, *leg_id, work))
         .collect();
     AgentView {
         agent_id: agent.agent_id,

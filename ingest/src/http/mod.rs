@@ -6,6 +6,7 @@
 pub mod body;
 pub mod caller;
 pub mod doors;
+mod engine;
 mod observe;
 pub mod params;
 pub mod port;
