@@ -67,13 +67,28 @@ pub(super) async fn login(
     let team =
         named_entity(&caller.organization, EntityKind::Team, "teamId", &login.team_id).await?;
     let command_id = caller.command_id("agents/login");
-    let agent_session_id = login
-        .agent_session_id
-        .unwrap_or_else(|| AgentSessionId::derived(command_id.uuid(), "agent_session"));
+    let team_id = TeamId::new(team.id.uuid());
+    let agent_session_id = match login.agent_session_id {
+        Some(given) => given,
+        // A second desktop of the same agent joins the session instead of replacing it.
+        None => caller
+            .organization
+            .engine
+            .agent(agent_id)
+            .await?
+            .filter(|agent| {
+                agent.team_id == team_id
+                    && login.dial_number.as_ref().is_none_or(|dn| *dn == agent.dn)
+            })
+            .map_or_else(
+                || AgentSessionId::derived(command_id.uuid(), "agent_session"),
+                |agent| agent.agent_session_id,
+            ),
+    };
     let command = Command::AgentLogin {
         agent_id,
         agent_session_id,
-        team_id: TeamId::new(team.id.uuid()),
+        team_id,
         dn: login.dial_number,
         device_type: login.device_type.into(),
     };

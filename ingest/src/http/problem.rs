@@ -106,8 +106,25 @@ impl Problem {
 #[must_use]
 pub(crate) fn rejected_field(rejection: &Rejection) -> Option<&str> {
     let (field, _) = rejection.message.split_once(": ")?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.[]/".contains(&byte);
     (!field.is_empty() && field.bytes().all(plain)).then_some(field)
+}
+
+/// `team_id` as the desktop and chat doors spell it: `teamId`.
+fn camel(field: &str) -> String {
+    let mut upper = false;
+    let mut out = String::with_capacity(field.len());
+    for letter in field.chars() {
+        match (letter, upper) {
+            ('_', _) => upper = true,
+            (letter, true) => {
+                out.push(letter.to_ascii_uppercase());
+                upper = false;
+            }
+            (letter, false) => out.push(letter),
+        }
+    }
+    out
 }
 
 impl From<PortError> for Problem {
@@ -120,7 +137,7 @@ impl From<PortError> for Problem {
                     RejectionCode::Conflict => StatusCode::CONFLICT,
                     RejectionCode::Busy => StatusCode::TOO_MANY_REQUESTS,
                 };
-                let field = rejected_field(&rejection).map(str::to_owned);
+                let field = rejected_field(&rejection).map(camel);
                 let problem = Self::new(status, rejection.code.name(), rejection.message);
                 match field {
                     Some(field) => problem.field(field),
