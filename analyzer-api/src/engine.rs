@@ -75,7 +75,8 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
-        let memory: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(limits.total_memory_bytes));
+        let memory: Arc<dyn MemoryPool> =
+            Arc::new(GreedyMemoryPool::new(limits.total_memory_bytes));
         let mode = match &limits.spill_dir {
             Some(dir) => DiskManagerMode::Directories(vec![dir.clone()]),
             None => DiskManagerMode::OsTmpDirectory,
@@ -106,7 +107,8 @@ impl Engine {
 
     /// A run-time for one query: own memory limit, own files, shared caches.
     pub(crate) fn query_runtime(&self, files: TableFiles) -> Result<Arc<RuntimeEnv>, QueryError> {
-        let pool = QueryPool::new(Arc::clone(&self.inner.memory), self.inner.limits.query_memory_bytes);
+        let pool =
+            QueryPool::new(Arc::clone(&self.inner.memory), self.inner.limits.query_memory_bytes);
         let pool = TrackConsumersPool::new(pool, CONSUMERS_NAMED);
         Ok(RuntimeEnvBuilder::from_runtime_env(&self.inner.base)
             .with_memory_pool(Arc::new(pool))

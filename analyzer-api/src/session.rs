@@ -30,7 +30,7 @@ use crate::sql::{guard, names, rewrite};
 use crate::table::{SnapshotTable, location};
 
 /// Name of the one database a connection sees: its own organization.
-pub const DATABASE: &str = "ledgerline";
+pub(crate) const DATABASE: &str = "ledgerline";
 /// Tables that only those see who may read histories.
 const HISTORY_TABLES: [&str; 1] = ["event_log"];
 

@@ -63,8 +63,7 @@ impl SnapshotTable {
 
 /// Where a file lies, in the form the object store uses.
 pub(crate) fn location(file: &ColdFile) -> Result<Path> {
-    Path::from_absolute_path(&file.path)
-        .map_err(|error| DataFusionError::External(Box::new(error)))
+    Path::from_absolute_path(&file.path).map_err(|error| DataFusionError::External(Box::new(error)))
 }
 
 /// Files never change once they are in a snapshot, so their size and name say all; nothing is looked up.

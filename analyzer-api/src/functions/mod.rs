@@ -2,5 +2,5 @@
 
 pub(crate) mod per_row;
 pub mod service_level;
-pub(crate) mod single_value;
 pub(crate) mod session;
+pub(crate) mod single_value;

@@ -133,10 +133,12 @@ fn array(returns: &DataType, cells: &[Cell]) -> Result<ArrayRef> {
             cells.iter().map(|cell| int(cell).and_then(|value| i32::try_from(value).ok())),
         )),
         DataType::Int64 => Arc::new(Int64Array::from_iter(cells.iter().map(int))),
-        DataType::Boolean => Arc::new(BooleanArray::from_iter(cells.iter().map(|cell| match cell {
-            Cell::Bool(value) => Some(*value),
-            _ => None,
-        }))),
+        DataType::Boolean => {
+            Arc::new(BooleanArray::from_iter(cells.iter().map(|cell| match cell {
+                Cell::Bool(value) => Some(*value),
+                _ => None,
+            })))
+        }
         other => return not_impl_err!("a row function of type {other}"),
     })
 }

@@ -220,9 +220,9 @@ impl Accumulator for Level {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let sums = states.iter().map(|state| {
-            state.as_primitive::<Int64Type>().iter().flatten().sum::<i64>()
-        });
+        let sums = states
+            .iter()
+            .map(|state| state.as_primitive::<Int64Type>().iter().flatten().sum::<i64>());
         let mut sums = sums.collect::<Vec<_>>().into_iter();
         for total in [
             &mut self.counts.answered,
@@ -248,8 +248,7 @@ fn within(wait: &ArrayRef, threshold: &ArrayRef) -> Result<Vec<bool>> {
             .map(|pair| matches!(pair, (Some(wait), Some(threshold)) if wait <= threshold))
             .collect());
     }
-    let (wait, threshold) =
-        (cast(wait, &DataType::Float64)?, cast(threshold, &DataType::Float64)?);
+    let (wait, threshold) = (cast(wait, &DataType::Float64)?, cast(threshold, &DataType::Float64)?);
     Ok(wait
         .as_primitive::<datafusion::arrow::datatypes::Float64Type>()
         .iter()

@@ -17,8 +17,8 @@ use futures::stream::{self, BoxStream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use url::Url;
 
@@ -140,10 +140,7 @@ mod tests {
         assert!(registry.get_store(&Url::parse("file:///etc").unwrap()).is_err());
         let found = registry.get_store(tables_url().unwrap().as_ref()).unwrap();
         assert_eq!(found.get(&path(&inside)).await.unwrap().bytes().await.unwrap().as_ref(), b"in");
-        assert!(matches!(
-            found.get(&path(&outside)).await,
-            Err(Error::PermissionDenied { .. })
-        ));
+        assert!(matches!(found.get(&path(&outside)).await, Err(Error::PermissionDenied { .. })));
         assert!(found.put(&path(&inside), PutPayload::from_static(b"x")).await.is_err());
     }
 }

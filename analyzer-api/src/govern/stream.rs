@@ -88,7 +88,8 @@ impl RowStream {
 }
 
 fn sliced_bytes(array: &datafusion::arrow::array::ArrayRef) -> u64 {
-    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_buffer_memory_size()) as u64
+    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_buffer_memory_size())
+        as u64
 }
 
 impl Drop for RowStream {

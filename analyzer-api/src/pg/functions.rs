@@ -43,11 +43,7 @@ fn bare(name: &str) -> &str {
 }
 
 /// The id of `name` by `find`: a number is an id already, an unknown name an error.
-fn id_of(
-    what: &str,
-    args: Arguments<'_>,
-    find: impl Fn(&str) -> Option<i64>,
-) -> Result<Cell> {
+fn id_of(what: &str, args: Arguments<'_>, find: impl Fn(&str) -> Option<i64>) -> Result<Cell> {
     let Some(name) = text(args, 0) else { return Ok(Cell::Null) };
     match name.parse::<i64>().ok().or_else(|| find(bare(name))) {
         Some(oid) => Ok(Cell::Int(oid)),
@@ -66,73 +62,121 @@ fn namespace(name: &str) -> Option<i64> {
 
 fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarUDF> {
     let mut list = Vec::new();
-    let mut add = |name, returns, body: Box<dyn Fn(Arguments<'_>) -> Result<Cell> + Send + Sync>| {
-        list.push(function(name, returns, body));
-    };
+    let mut add =
+        |name, returns, body: Box<dyn Fn(Arguments<'_>) -> Result<Cell> + Send + Sync>| {
+            list.push(function(name, returns, body));
+        };
     let m = Arc::clone(model);
-    add("regclass_in", OID, Box::new(move |args| {
-        id_of("relation", args, |name| m.table_named(name).map(|table| table.oid))
-    }));
+    add(
+        "regclass_in",
+        OID,
+        Box::new(move |args| {
+            id_of("relation", args, |name| m.table_named(name).map(|table| table.oid))
+        }),
+    );
     let m = Arc::clone(model);
-    add("to_regclass", OID, Box::new(move |args| {
-        let found = text(args, 0).and_then(|name| m.table_named(bare(name)));
-        Ok(found.map_or(Cell::Null, |table| Cell::Int(table.oid)))
-    }));
+    add(
+        "to_regclass",
+        OID,
+        Box::new(move |args| {
+            let found = text(args, 0).and_then(|name| m.table_named(bare(name)));
+            Ok(found.map_or(Cell::Null, |table| Cell::Int(table.oid)))
+        }),
+    );
     let m = Arc::clone(model);
-    add("regclass_out", DataType::Utf8, Box::new(move |args| {
-        Ok(int(args, 0)
-            .map(|oid| m.table(oid).map_or_else(|| oid.to_string(), |it| it.def.name.to_owned()))
-            .into())
-    }));
+    add(
+        "regclass_out",
+        DataType::Utf8,
+        Box::new(move |args| {
+            Ok(int(args, 0)
+                .map(|oid| {
+                    m.table(oid).map_or_else(|| oid.to_string(), |it| it.def.name.to_owned())
+                })
+                .into())
+        }),
+    );
     let s = Arc::clone(statics);
     add("regtype_in", OID, Box::new(move |args| id_of("type", args, |name| s.type_oid(name))));
     for name in ["regtype_out", "format_type"] {
         let s = Arc::clone(statics);
-        add(name, DataType::Utf8, Box::new(move |args| {
-            let of = |oid| s.type_name(oid).unwrap_or_else(|| "???".to_owned());
-            // Id 0 stands for no type.
-            Ok(int(args, 0).map(|oid| if oid == 0 { "-".to_owned() } else { of(oid) }).into())
-        }));
+        add(
+            name,
+            DataType::Utf8,
+            Box::new(move |args| {
+                let of = |oid| s.type_name(oid).unwrap_or_else(|| "???".to_owned());
+                // Id 0 stands for no type.
+                Ok(int(args, 0).map(|oid| if oid == 0 { "-".to_owned() } else { of(oid) }).into())
+            }),
+        );
     }
     add("regnamespace_in", OID, Box::new(|args| id_of("schema", args, namespace)));
-    add("regnamespace_out", DataType::Utf8, Box::new(|args| {
-        let name = |oid| {
-            let known = ["pg_catalog", "public", "information_schema"];
-            let found = known.into_iter().find(|name| namespace(name) == Some(oid));
-            found.map_or_else(|| oid.to_string(), str::to_owned)
-        };
-        Ok(int(args, 0).map(name).into())
-    }));
+    add(
+        "regnamespace_out",
+        DataType::Utf8,
+        Box::new(|args| {
+            let name = |oid| {
+                let known = ["pg_catalog", "public", "information_schema"];
+                let found = known.into_iter().find(|name| namespace(name) == Some(oid));
+                found.map_or_else(|| oid.to_string(), str::to_owned)
+            };
+            Ok(int(args, 0).map(name).into())
+        }),
+    );
     let m = Arc::clone(model);
-    add("regrole_in", OID, Box::new(move |args| {
-        id_of("role", args, |name| m.roles.iter().find(|it| it.name == name).map(|it| it.oid))
-    }));
+    add(
+        "regrole_in",
+        OID,
+        Box::new(move |args| {
+            id_of("role", args, |name| m.roles.iter().find(|it| it.name == name).map(|it| it.oid))
+        }),
+    );
     for name in ["regrole_out", "pg_get_userbyid"] {
         let m = Arc::clone(model);
-        add(name, DataType::Utf8, Box::new(move |args| {
-            let of = |oid| m.role(oid).map_or_else(|| format!("unknown (OID={oid})"), |it| it.name.clone());
-            Ok(int(args, 0).map(of).into())
-        }));
+        add(
+            name,
+            DataType::Utf8,
+            Box::new(move |args| {
+                let of = |oid| {
+                    m.role(oid).map_or_else(|| format!("unknown (OID={oid})"), |it| it.name.clone())
+                };
+                Ok(int(args, 0).map(of).into())
+            }),
+        );
     }
     for name in ["regproc_in", "regprocedure_in"] {
         let m = Arc::clone(model);
-        add(name, OID, Box::new(move |args| {
-            id_of("function", args, |name| {
-                let name = name.split('(').next().unwrap_or(name);
-                m.functions.iter().find(|it| it.name == name).map(|it| it.oid)
-            })
-        }));
+        add(
+            name,
+            OID,
+            Box::new(move |args| {
+                id_of("function", args, |name| {
+                    let name = name.split('(').next().unwrap_or(name);
+                    m.functions.iter().find(|it| it.name == name).map(|it| it.oid)
+                })
+            }),
+        );
     }
     for name in ["regproc_out", "regprocedure_out"] {
         let m = Arc::clone(model);
-        add(name, DataType::Utf8, Box::new(move |args| {
-            let of = |oid| m.function(oid).map_or_else(|| oid.to_string(), |it| it.name.to_owned());
-            Ok(int(args, 0).map(|oid| if oid == 0 { "-".to_owned() } else { of(oid) }).into())
-        }));
+        add(
+            name,
+            DataType::Utf8,
+            Box::new(move |args| {
+                let of =
+                    |oid| m.function(oid).map_or_else(|| oid.to_string(), |it| it.name.to_owned());
+                Ok(int(args, 0).map(|oid| if oid == 0 { "-".to_owned() } else { of(oid) }).into())
+            }),
+        );
     }
-    add("pg_encoding_to_char", DataType::Utf8, Box::new(|args| {
-        Ok(int(args, 0).map(|code| if code == 6 { "UTF8".to_owned() } else { String::new() }).into())
-    }));
+    add(
+        "pg_encoding_to_char",
+        DataType::Utf8,
+        Box::new(|args| {
+            Ok(int(args, 0)
+                .map(|code| if code == 6 { "UTF8".to_owned() } else { String::new() })
+                .into())
+        }),
+    );
     // Everything that is listed lies in a schema of the search path.
     for name in [
         "pg_table_is_visible",
@@ -143,9 +187,11 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
         "pg_opclass_is_visible",
         "pg_ts_config_is_visible",
     ] {
-        add(name, DataType::Boolean, Box::new(|args| {
-            Ok(int(args, 0).map_or(Cell::Null, |_| Cell::Bool(true)))
-        }));
+        add(
+            name,
+            DataType::Boolean,
+            Box::new(|args| Ok(int(args, 0).map_or(Cell::Null, |_| Cell::Bool(true)))),
+        );
     }
     list
 }
@@ -163,8 +209,7 @@ fn descriptions(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarU
     let object = function("obj_description", DataType::Utf8, move |args| {
         let of = |oid| {
             let table = m.table(oid).map(|it| (CLASS_OF_TABLES, "pg_class", it.def.doc));
-            let function =
-                m.function(oid).map(|it| (CLASS_OF_FUNCTIONS, "pg_proc", it.doc));
+            let function = m.function(oid).map(|it| (CLASS_OF_FUNCTIONS, "pg_proc", it.doc));
             let (_, class, doc) = table.or(function)?;
             let asked = text(args, 1).unwrap_or(class);
             (asked == class).then(|| doc.to_owned())
@@ -176,12 +221,16 @@ fn descriptions(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarU
     let result = function("pg_get_function_result", DataType::Utf8, move |args| {
         Ok(int(args, 0).and_then(|oid| m.function(oid)).map(|it| it.result.to_owned()).into())
     });
-    let arguments = ["pg_get_function_arguments", "pg_get_function_identity_arguments"].map(|name| {
-        let m = Arc::clone(model);
-        function(name, DataType::Utf8, move |args| {
-            Ok(int(args, 0).and_then(|oid| m.function(oid)).map(|it| it.arguments.to_owned()).into())
-        })
-    });
+    let arguments =
+        ["pg_get_function_arguments", "pg_get_function_identity_arguments"].map(|name| {
+            let m = Arc::clone(model);
+            function(name, DataType::Utf8, move |args| {
+                Ok(int(args, 0)
+                    .and_then(|oid| m.function(oid))
+                    .map(|it| it.arguments.to_owned())
+                    .into())
+            })
+        });
     let _ = statics;
     [column, object, shared, result].into_iter().chain(arguments).collect()
 }
@@ -249,7 +298,9 @@ fn sizes(model: &Arc<Model>) -> Vec<ScalarUDF> {
     list.push(function("pg_database_size", DataType::Int64, move |_| {
         Ok(Cell::Int(m.tables.iter().map(|table| table.bytes).sum()))
     }));
-    list.push(function("pg_size_pretty", DataType::Utf8, |args| Ok(int(args, 0).map(pretty).into())));
+    list.push(function("pg_size_pretty", DataType::Utf8, |args| {
+        Ok(int(args, 0).map(pretty).into())
+    }));
     list
 }
 

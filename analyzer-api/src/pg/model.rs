@@ -72,8 +72,7 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(tables: &[TableSnapshot], who: &Principal, identity: &Identity) -> Self {
         let tables = (FIRST_TABLE..).zip(tables).map(|(oid, table)| table_entry(oid, table));
-        let mut roles =
-            vec![RoleEntry { oid: OWNER, name: "ledgerline".to_owned(), login: false }];
+        let mut roles = vec![RoleEntry { oid: OWNER, name: "ledgerline".to_owned(), login: false }];
         let all = [
             (Role::Agent, "agent"),
             (Role::Supervisor, "supervisor"),

@@ -43,9 +43,7 @@ pub(crate) fn build(name: &str, model: &Model, statics: &StaticCatalog) -> Resul
         "pg_authid" | "pg_roles" => table(ROLES, &roles(model))?,
         "pg_class" => table(CLASS, &classes(model))?,
         "pg_database" => table(DATABASES, &[database(model)])?,
-        "pg_description" => {
-            with_static(statics.table(name), DESCRIPTION, &descriptions(model))?
-        }
+        "pg_description" => with_static(statics.table(name), DESCRIPTION, &descriptions(model))?,
         "pg_namespace" => table(NAMESPACE, &namespaces())?,
         "pg_proc" => with_static(statics.table(name), PROC, &functions(model))?,
         "pg_settings" => table(SETTING, &settings())?,

@@ -159,8 +159,10 @@ impl VisitorMut for Replace<'_> {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let named = |expr: &Expr, name: &[Ident]| matches!(expr, Expr::CompoundIdentifier(parts)
-            if parts.as_slice() == name);
+        let named = |expr: &Expr, name: &[Ident]| {
+            matches!(expr, Expr::CompoundIdentifier(parts)
+            if parts.as_slice() == name)
+        };
         let Expr::BinaryOp { left, op, right } = expr else { return ControlFlow::Continue(()) };
         let the_equality = *op == BinaryOperator::Eq
             && ((named(left, self.outer) && named(right, self.inner))

@@ -64,8 +64,11 @@ pub(crate) fn check(statement: &Statement, may_measure: bool) -> Result<(), Quer
 /// The first words of a statement, such as `CREATE TABLE`.
 fn verb(statement: &Statement) -> String {
     let text = statement.to_string();
-    let words: Vec<&str> =
-        text.split_whitespace().take(2).filter(|word| word.chars().all(char::is_alphabetic)).collect();
+    let words: Vec<&str> = text
+        .split_whitespace()
+        .take(2)
+        .filter(|word| word.chars().all(char::is_alphabetic))
+        .collect();
     words.join(" ").to_uppercase()
 }
 

@@ -90,9 +90,9 @@ impl Rules<'_> {
                 keep_last(&mut function.name);
                 array_subquery(function)
             }
-            Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, .. } => {
-                catalog_cast(expr, data_type)
-            }
+            Expr::Cast {
+                kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, ..
+            } => catalog_cast(expr, data_type),
             Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
                 let list = elements(right)?;
                 Some(Expr::InList { expr: Box::new(take(left)), list, negated: false })
@@ -214,9 +214,11 @@ fn elements(array: &mut Expr) -> Option<Vec<Expr>> {
 
 /// Casts between catalog ids and names, and casts to types that only differ in name.
 fn catalog_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
-    let literal = |expr: &Expr| matches!(expr, Expr::Value(value)
+    let literal = |expr: &Expr| {
+        matches!(expr, Expr::Value(value)
         if matches!(value.value, Value::SingleQuotedString(_)))
-        || matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)));
+            || matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)))
+    };
     let kind = type_name(data_type)?;
     match kind.as_str() {
         "regclass" | "regtype" | "regnamespace" | "regrole" | "regproc" | "regprocedure"
