@@ -97,8 +97,7 @@ impl AnalyzerState {
     /// # Errors
     /// [`QueryError`]; it is recorded before it is returned.
     pub async fn ask(&self, question: Question) -> Result<Answer, QueryError> {
-        let statement = None;
-        self.ask_parsed(question, statement).await
+        self.ask_parsed(question, None).await
     }
 
     /// The same for a statement that is parsed already; its text is only recorded.
@@ -113,6 +112,11 @@ impl AnalyzerState {
             Ok((position, rows)) => Ok(Answer { position, rows, audit }),
             Err(error) => Err(audit.fail(error).await),
         }
+    }
+
+    /// Records a question that failed before it could be asked, and gives its error back.
+    pub(crate) async fn refuse(&self, question: &Question, error: QueryError) -> QueryError {
+        Audit::new(self, question).fail(error).await
     }
 
     /// The newest snapshot of the principal's organization, if the principal may query it.

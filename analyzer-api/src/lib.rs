@@ -24,6 +24,7 @@ pub mod history;
 pub mod http;
 mod limits;
 mod pg;
+pub mod pgwire;
 pub mod ports;
 pub mod query;
 pub mod record;
