@@ -14,5 +14,5 @@ pub mod admin;
 pub mod chat;
 pub mod desktop;
 pub mod engine;
-pub mod import;
 pub mod http;
+pub mod import;
