@@ -11,3 +11,4 @@
 //! * Effects may run more than once, never not at all.
 
 pub mod engine;
+pub mod voice;

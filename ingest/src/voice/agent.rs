@@ -60,11 +60,8 @@ pub(super) async fn dial(edge: Arc<Edge>, door: Door, dial: Dial) {
     let caller = customer.and_then(|leg| leg.caller);
     let (sender, inbox) = unbounded_channel();
     let leg = Leg::new(&edge, ids, session, outbox.clone(), sender);
-    let handle = LegHandle {
-        inbox: leg.inbox.clone(),
-        session: Arc::clone(&leg.session),
-        caller: None,
-    };
+    let handle =
+        LegHandle { inbox: leg.inbox.clone(), session: Arc::clone(&leg.session), caller: None };
     edge.registry.add_leg(ids.media_leg_id, handle);
     let invite = invite(&leg, &target, caller.as_deref().unwrap_or("anonymous"), first);
     match edge.sip.send(invite, None).await {

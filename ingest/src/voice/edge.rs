@@ -62,9 +62,9 @@ impl Edge {
 
     /// The organizations that may have a number, in their order.
     pub(super) fn doors_of<'a>(&'a self, number: &'a str) -> impl Iterator<Item = &'a Door> {
-        self.doors.iter().filter(move |door| {
-            door.numbers.as_ref().is_none_or(|belongs| belongs(number))
-        })
+        self.doors
+            .iter()
+            .filter(move |door| door.numbers.as_ref().is_none_or(|belongs| belongs(number)))
     }
 
     /// A queue to the engine of an organization.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use ledgerline_schemas::command::{Command, Commanded};
 use ledgerline_schemas::envelope::Actor;
 use ledgerline_schemas::event::media::{MediaLegEnded, MediaSide, ReleaseSide};
-use ledgerline_schemas::id::{CommandId, CorrelationId, InteractionId, MediaLegId, OrgId, SubjectId};
+use ledgerline_schemas::id::{
+    CommandId, CorrelationId, InteractionId, MediaLegId, OrgId, SubjectId,
+};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::edge::{CallPlace, Edge};

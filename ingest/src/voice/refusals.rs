@@ -108,10 +108,8 @@ impl Recorder {
     async fn sealed(
         &self,
         source: IpAddr,
-    ) -> (
-        Option<ledgerline_schemas::id::SubjectId>,
-        Option<ledgerline_schemas::Sensitive<String>>,
-    ) {
+    ) -> (Option<ledgerline_schemas::id::SubjectId>, Option<ledgerline_schemas::Sensitive<String>>)
+    {
         let (seal, org_id) = (Arc::clone(&self.seal), self.org_id);
         let sealed = tokio::task::spawn_blocking(move || {
             let text = source.to_string();

@@ -80,12 +80,10 @@ pub async fn serve(
     let udp = UdpSocket::bind(config.bind_udp).await.map_err(bind(config.bind_udp, "udp"))?;
     let tcp = TcpListener::bind(config.bind_tcp).await.map_err(bind(config.bind_tcp, "tcp"))?;
     let bound = |source| VoiceError::Sip(SipError::Connection(source));
-    let (udp_addr, tcp_addr) =
-        (udp.local_addr().map_err(bound)?, tcp.local_addr().map_err(bound)?);
+    let (udp_addr, tcp_addr) = (udp.local_addr().map_err(bound)?, tcp.local_addr().map_err(bound)?);
     let registry = Arc::new(Registry::default());
     let (refusals, refused) = unbounded_channel();
-    let gate =
-        Gate::new(config.allowed_sources.clone(), Arc::clone(&registry), refusals.clone());
+    let gate = Gate::new(config.allowed_sources.clone(), Arc::clone(&registry), refusals.clone());
     let stopped = CancellationToken::new();
     let (stack, incoming) =
         Stack::start(udp, tcp, config.public_ip, Arc::new(gate), stopped.clone()).await?;

@@ -95,9 +95,8 @@ mod tests {
 
     #[test]
     fn a_sine_survives_both_codecs_and_the_way_between_them() {
-        let sine: Vec<i16> = (0..800)
-            .map(|n| ((f64::from(n) * 0.345).sin() * 12_000.0).round() as i16)
-            .collect();
+        let sine: Vec<i16> =
+            (0..800).map(|n| ((f64::from(n) * 0.345).sin() * 12_000.0).round() as i16).collect();
         for codec in Codec::ALL {
             for other in Codec::ALL {
                 let mut bytes = codec.encode(&sine);

@@ -139,7 +139,13 @@ impl Outgoing {
     /// Starts at random places (RFC 3550, 5.1).
     #[must_use]
     pub const fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
-        Self { ssrc, next_sequence: sequence, next_timestamp: timestamp, relayed: None, fresh: true }
+        Self {
+            ssrc,
+            next_sequence: sequence,
+            next_timestamp: timestamp,
+            relayed: None,
+            fresh: true,
+        }
     }
 
     /// The next packet of audio that we make ourselves.

@@ -190,16 +190,10 @@ fn skeleton(local: SocketAddr, identity: Identity) -> Session {
     session
 }
 
-fn audio(
-    port: u16,
-    codecs: &[(Codec, u8)],
-    event_type: Option<u8>,
-    direction: Direction,
-) -> Media {
+fn audio(port: u16, codecs: &[(Codec, u8)], event_type: Option<u8>, direction: Direction) -> Media {
     let formats = codecs.iter().map(|(_, format)| *format).chain(event_type);
     let formats: Vec<String> = formats.map(|format| format.to_string()).collect();
-    let mut media =
-        Media::new(MediaType::Audio, port, TransportProto::RtpAvp, formats.join(" "));
+    let mut media = Media::new(MediaType::Audio, port, TransportProto::RtpAvp, formats.join(" "));
     for (codec, format) in codecs {
         media.add_attribute_with_value("rtpmap", format!("{format} {}", codec.encoding()));
     }
@@ -274,8 +268,8 @@ mod tests {
     }
 
     fn body(lines: &[&str]) -> Vec<u8> {
-        let mut text = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
-            .to_owned();
+        let mut text =
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n".to_owned();
         for line in lines {
             text.push_str(line);
             text.push_str("\r\n");
@@ -298,7 +292,10 @@ mod tests {
         assert_eq!(agreed.event_type, Some(97));
         assert_eq!(agreed.address, "192.0.2.1:5004".parse().unwrap());
         let answer = String::from_utf8(description.answer(local(), IDENTITY)).unwrap();
-        assert!(answer.contains("m=video 0 RTP/AVP 96\r\nm=audio 20002 RTP/AVP 8 97\r\n"), "{answer}");
+        assert!(
+            answer.contains("m=video 0 RTP/AVP 96\r\nm=audio 20002 RTP/AVP 8 97\r\n"),
+            "{answer}"
+        );
         assert!(answer.contains("a=recvonly") && answer.contains("c=IN IP4 127.0.0.1"), "{answer}");
         let kept = Description::parse(&offer, Some(Codec::Pcmu)).unwrap().agreed();
         assert_eq!(kept.codec, Codec::Pcmu);
@@ -323,7 +320,10 @@ mod tests {
             (vec!["m=video 5004 RTP/AVP 0"], SdpError::NoAudio),
             (vec!["m=audio 5004 RTP/AVP 0", "c=IN IP4 224.0.0.1/127"], SdpError::NoAddress),
             (vec!["m=audio 5004 RTP/AVP 0", "c=IN IP4 phone.example"], SdpError::NoAddress),
-            (vec!["m=audio 5004 RTP/AVP 0 8", "a=rtpmap:0 G728/8000", "a=rtpmap:8 X/8000"], SdpError::NoCodec),
+            (
+                vec!["m=audio 5004 RTP/AVP 0 8", "a=rtpmap:0 G728/8000", "a=rtpmap:8 X/8000"],
+                SdpError::NoCodec,
+            ),
         ] {
             let found = Description::parse(&body(&lines), None).map(|d| d.agreed());
             assert_eq!(found, Err(error), "{lines:?}");

@@ -112,7 +112,11 @@ impl Session {
                 heard_at: Instant::now(),
                 silent: false,
                 reception: Reception::default(),
-                outgoing: Outgoing::new(random as u32, (random >> 32) as u16, (random >> 80) as u32),
+                outgoing: Outgoing::new(
+                    random as u32,
+                    (random >> 32) as u16,
+                    (random >> 80) as u32,
+                ),
                 sent: 0,
                 keys: dtmf::Decoder::default(),
                 player: None,

@@ -107,11 +107,7 @@ fn bad(detail: &'static str) -> Refused {
     Refused { status: 400, extra: Vec::new(), reason: RefusalReason::Malformed, detail }
 }
 
-fn unsupported(
-    status: u16,
-    extra: Vec<(&'static str, String)>,
-    detail: &'static str,
-) -> Refused {
+fn unsupported(status: u16, extra: Vec<(&'static str, String)>, detail: &'static str) -> Refused {
     Refused { status, extra, reason: RefusalReason::Unsupported, detail }
 }
 
@@ -243,7 +239,7 @@ fn sequence(head: &Head, method: &str) -> Result<(), Refused> {
     let cseq = head.headers.get("CSeq").unwrap_or_default();
     let mut parts = cseq.split_ascii_whitespace();
     let number = parts.next().filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    if !number.and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n < 1 << 31) {
+    if number.and_then(|n| n.parse::<u32>().ok()).is_none_or(|n| n >= 1 << 31) {
         return Err(bad("CSeq is not a number below 2^31"));
     }
     if parts.next() != Some(method) || parts.next().is_some() {

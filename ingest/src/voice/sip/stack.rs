@@ -22,7 +22,9 @@ use uuid::Uuid;
 
 use super::gate::Gate;
 use super::message::{Request, Response, parse_request, parse_response};
-use super::port::{ClientTransaction, Flow, Incoming, ServerEvent, ServerTransaction, SipError, SipPort};
+use super::port::{
+    ClientTransaction, Flow, Incoming, ServerEvent, ServerTransaction, SipError, SipPort,
+};
 use super::tcp::Streams;
 use super::udp::GatedSocket;
 use super::{Transport, address};
@@ -94,7 +96,8 @@ impl Stack {
         let (host, port) = address::host_port(next_hop)
             .ok_or_else(|| SipError::Message("next hop has no host".to_owned()))?;
         let mut found = tokio::net::lookup_host((host, port.unwrap_or(5060))).await?;
-        let peer = found.next().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?;
+        let peer =
+            found.next().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?;
         Ok(Some(self.streams.to(peer).await?))
     }
 

@@ -111,10 +111,7 @@ impl Streams {
         .await
         .map_err(std::io::Error::other)?;
         let connection = SipConnection::Channel(channel);
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(peer, connection.clone());
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, connection.clone());
         self.endpoint.transport_layer.add_connection(connection.clone());
         let (reader, writer) = stream.into_split();
         let (own_answers, answers) = unbounded_channel();
