@@ -4,11 +4,19 @@
 //! segmented log is the default engine, [`memory::MemoryLog`] the model it is tested against.
 
 pub mod capability;
+pub mod crypt;
+mod disk;
+pub mod embedded;
+mod fault;
+mod index;
 pub mod log;
 pub mod memory;
+mod scan;
+mod segment;
 pub mod subscribe;
 mod validate;
 
+pub use embedded::{EmbeddedLog, OpenError, Options};
 pub use log::{
     Append, AppendError, Appended, Direction, EventReader, EventWriter, Expected, Filter, Page,
     ReadError, Submitted,
