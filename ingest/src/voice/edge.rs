@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ledgerline_event_store::crypt::KeyRing;
 use ledgerline_schemas::Sensitive;
 use ledgerline_schemas::id::{OrgId, SubjectId};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -16,7 +17,7 @@ use super::media::ports::PortPool;
 use super::media::session::{MediaEvent, Session};
 use super::media::ticker::Ticker;
 use super::outbox::Outbox;
-use super::port::{CommandPort, Numbers, Seal};
+use super::port::{CommandPort, Numbers};
 use super::registry::Registry;
 use super::sip::gate::Refusal;
 use super::sip::port::SipPort;
@@ -38,7 +39,7 @@ pub(super) struct Edge {
     pub(super) library: Library,
     pub(super) ports: PortPool,
     pub(super) ticker: Arc<Ticker>,
-    pub(super) seal: Arc<dyn Seal>,
+    pub(super) keyring: KeyRing,
     pub(super) refusals: UnboundedSender<Refusal>,
     /// Legs and what they still have to say; shutdown waits for them.
     pub(super) tasks: TaskTracker,
@@ -79,9 +80,9 @@ impl Edge {
         subject: SubjectId,
         text: String,
     ) -> Option<Sensitive<String>> {
-        let seal = Arc::clone(&self.seal);
+        let keyring = self.keyring.clone();
         let sealed =
-            tokio::task::spawn_blocking(move || seal.seal_text(org_id, subject, &text)).await;
+            tokio::task::spawn_blocking(move || keyring.seal(org_id, subject, &text)).await;
         match sealed {
             Ok(Ok(sealed)) => Some(sealed),
             Ok(Err(error)) => {

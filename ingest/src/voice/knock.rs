@@ -1,7 +1,6 @@
 //! The question that begins a call: does this organization take it?
 
-use std::sync::Arc;
-
+use ledgerline_event_store::crypt::CryptError;
 use ledgerline_schemas::Sensitive;
 use ledgerline_schemas::command::Command;
 use ledgerline_schemas::config::ChannelType;
@@ -11,7 +10,7 @@ use ledgerline_schemas::id::{InteractionId, MediaLegId, OrgId, SubjectId};
 
 use super::edge::{Door, Edge};
 use super::leg::LegIds;
-use super::port::{PortError, SealError};
+use super::port::PortError;
 use super::sip::address;
 use super::sip::message::Request;
 use super::sip::port::Incoming;
@@ -81,7 +80,7 @@ pub(super) async fn knock(edge: &Edge, door: &Door, ids: LegIds, caller: Caller)
         Ok(None) => (None, None),
         Err(error) => {
             tracing::error!(interaction = %ids.interaction_id, %error, "a caller was not sealed");
-            return Knocked::failed("personal data cannot be sealed");
+            return Knocked { subject: None, result: Err(error) };
         }
     };
     let command = Command::StartInteraction {
@@ -102,14 +101,17 @@ async fn seal_origin(
     edge: &Edge,
     org_id: OrgId,
     origin: Option<String>,
-) -> Result<Option<(SubjectId, Sensitive<String>)>, SealError> {
+) -> Result<Option<(SubjectId, Sensitive<String>)>, PortError> {
     let Some(origin) = origin else { return Ok(None) };
-    let seal = Arc::clone(&edge.seal);
+    let keyring = edge.keyring.clone();
     // A new person means a new key on disk.
-    tokio::task::spawn_blocking(move || {
-        let subject = seal.subject(org_id, "phone", &origin)?;
-        Ok(Some((subject, seal.seal_text(org_id, subject, &origin)?)))
-    })
-    .await
-    .unwrap_or_else(|error| Err(SealError(error.to_string())))
+    let sealing = tokio::task::spawn_blocking(move || {
+        let subject = keyring.subject_id(org_id, "phone", &origin)?;
+        Ok::<_, CryptError>((subject, keyring.seal(org_id, subject, &origin)?))
+    });
+    match sealing.await {
+        Ok(Ok(sealed)) => Ok(Some(sealed)),
+        Ok(Err(error)) => Err(PortError::Unavailable(error.to_string())),
+        Err(error) => Err(PortError::Unavailable(error.to_string())),
+    }
 }

@@ -17,6 +17,7 @@ pub mod config;
 mod customer;
 mod edge;
 mod effects;
+mod engine_port;
 mod knock;
 mod leg;
 pub mod media;
@@ -29,7 +30,7 @@ mod server;
 pub mod sip;
 
 pub use config::VoiceConfig;
-pub use port::{CommandPort, PortError, Seal, SealError, VoiceDoor};
+pub use port::{CommandPort, LiveLeg, PortError, VoiceDoor};
 pub use server::{VoiceError, VoiceServer, serve};
 
 /// A directive for the log filter of every process that runs this edge: the stack logs whole messages,

@@ -1,12 +1,12 @@
-//! What the voice edge needs of the rest: a place for commands, effects to run, a seal for numbers.
+//! What the voice edge needs of the rest: a place for commands, and effects to run.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use ledgerline_routing_core::{Effect, EffectId, Rejection};
-use ledgerline_schemas::Sensitive;
 use ledgerline_schemas::command::Commanded;
-use ledgerline_schemas::id::{OrgId, SubjectId};
+use ledgerline_schemas::event::media::MediaSide;
+use ledgerline_schemas::id::{InteractionId, MediaLegId, OrgId};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// A command was not carried out.
@@ -23,6 +23,17 @@ pub enum PortError {
     Unavailable(String),
 }
 
+/// A leg that the routing state believes to be on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveLeg {
+    /// The interaction.
+    pub interaction_id: InteractionId,
+    /// The leg.
+    pub media_leg_id: MediaLegId,
+    /// Whose.
+    pub side: MediaSide,
+}
+
 /// Takes commands; the engine of one organization.
 #[async_trait]
 pub trait CommandPort: Send + Sync {
@@ -31,31 +42,12 @@ pub trait CommandPort: Send + Sync {
     /// # Errors
     /// If it was rejected or could not be made durable.
     async fn submit(&self, command: Commanded) -> Result<(), PortError>;
-}
 
-/// A value could not be sealed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("personal data cannot be sealed: {0}")]
-pub struct SealError(pub String);
-
-/// Seals personal data under the key of the person it belongs to. May block.
-pub trait Seal: Send + Sync {
-    /// The person behind a number or address, by keyed hash.
+    /// The voice legs that the routing state believes to be on the wire.
     ///
     /// # Errors
-    /// If the key ring cannot be used.
-    fn subject(&self, org_id: OrgId, kind: &str, value: &str) -> Result<SubjectId, SealError>;
-
-    /// Seals a text.
-    ///
-    /// # Errors
-    /// If the key ring cannot be used.
-    fn seal_text(
-        &self,
-        org_id: OrgId,
-        subject: SubjectId,
-        text: &str,
-    ) -> Result<Sensitive<String>, SealError>;
+    /// If the engine cannot be asked.
+    async fn live_legs(&self) -> Result<Vec<LiveLeg>, PortError>;
 }
 
 /// Says whether a number belongs to an organization.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
+use ledgerline_event_store::crypt::{CryptError, KeyRing};
 use ledgerline_schemas::command::{Command, Commanded};
 use ledgerline_schemas::envelope::Actor;
 use ledgerline_schemas::event::media::{EdgeRequestRefused, RefusalReason};
@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::outbox::Outbox;
-use super::port::Seal;
 use super::sip::gate::Refusal;
 
 /// Refusals of one source and kind within this time are one event.
@@ -31,7 +30,7 @@ pub(super) struct Recorder {
     /// The way to its engine.
     pub(super) outbox: Outbox,
     /// Seals the sources.
-    pub(super) seal: Arc<dyn Seal>,
+    pub(super) keyring: KeyRing,
 }
 
 impl Recorder {
@@ -110,11 +109,11 @@ impl Recorder {
         source: IpAddr,
     ) -> (Option<ledgerline_schemas::id::SubjectId>, Option<ledgerline_schemas::Sensitive<String>>)
     {
-        let (seal, org_id) = (Arc::clone(&self.seal), self.org_id);
+        let (keyring, org_id) = (self.keyring.clone(), self.org_id);
         let sealed = tokio::task::spawn_blocking(move || {
             let text = source.to_string();
-            let subject = seal.subject(org_id, "ip", &text)?;
-            Ok::<_, super::port::SealError>((subject, seal.seal_text(org_id, subject, &text)?))
+            let subject = keyring.subject_id(org_id, "ip", &text)?;
+            Ok::<_, CryptError>((subject, keyring.seal(org_id, subject, &text)?))
         });
         match sealed.await {
             Ok(Ok((subject, sealed))) => (Some(subject), Some(sealed)),

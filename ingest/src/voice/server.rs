@@ -5,6 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use ledgerline_event_store::crypt::KeyRing;
+use ledgerline_schemas::command::Command;
+use ledgerline_schemas::envelope::Actor;
+use ledgerline_schemas::event::media::{MediaLegEnded, ReleaseSide};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -15,11 +19,12 @@ use super::config::VoiceConfig;
 use super::customer;
 use super::edge::{Door, Edge};
 use super::effects;
+use super::leg::LegIds;
 use super::media::library::Library;
 use super::media::ports::PortPool;
 use super::media::ticker::Ticker;
 use super::outbox::Outbox;
-use super::port::{Seal, VoiceDoor};
+use super::port::{LiveLeg, VoiceDoor};
 use super::refusals::Recorder;
 use super::registry::{LegInput, Registry};
 use super::sip::gate::Gate;
@@ -73,7 +78,7 @@ pub struct VoiceServer {
 pub async fn serve(
     config: VoiceConfig,
     doors: Vec<VoiceDoor>,
-    seal: Arc<dyn Seal>,
+    keyring: KeyRing,
     shutdown: CancellationToken,
 ) -> Result<VoiceServer, VoiceError> {
     let bind = |address, transport| move |source| VoiceError::Bind { address, transport, source };
@@ -100,23 +105,52 @@ pub async fn serve(
         ticker: Ticker::start(stopped.clone()),
         doors: closed_doors,
         registry,
-        seal: Arc::clone(&seal),
+        keyring: keyring.clone(),
         refusals,
         tasks: TaskTracker::new(),
         draining: shutdown,
         calls: Arc::new(AtomicUsize::new(0)),
         config,
     });
+    for door in &edge.doors {
+        end_lost_legs(&edge, door).await;
+    }
     for (door, effects) in edge.doors.iter().cloned().zip(streams) {
         tokio::spawn(effects::run(Arc::clone(&edge), door, effects, stopped.clone()));
     }
     let record_tasks = TaskTracker::new();
     let outbox = Outbox::new(first.commands, &record_tasks);
-    let recorder = Recorder { org_id: first.org_id, outbox, seal };
+    let recorder = Recorder { org_id: first.org_id, outbox, keyring };
     record_tasks.spawn(recorder.run(refused, stopped.clone()));
     tokio::spawn(dispatch(Arc::clone(&edge), incoming));
     let join = tokio::spawn(end_in_order(edge, record_tasks, stopped));
     Ok(VoiceServer { udp_addr, tcp_addr, join })
+}
+
+/// Legs of an earlier process are gone; the routing state has to learn it.
+async fn end_lost_legs(edge: &Edge, door: &Door) {
+    let legs = match door.commands.live_legs().await {
+        Ok(legs) => legs,
+        Err(error) => {
+            tracing::error!(org = %door.org_id, %error, "lost calls were not looked for");
+            return;
+        }
+    };
+    let outbox = edge.outbox(door);
+    for LiveLeg { interaction_id, media_leg_id, side } in legs {
+        let ids = LegIds { org_id: door.org_id, interaction_id, media_leg_id, side };
+        let ended = Command::MediaLegEnded(MediaLegEnded {
+            interaction_id,
+            media_leg_id,
+            side,
+            released_by: ReleaseSide::Network,
+            sip_status: 408,
+            packets_received: 0,
+            packets_sent: 0,
+            packets_lost: 0,
+        });
+        outbox.push(ids.command("ended", Actor::system("voice"), None, ended));
+    }
 }
 
 async fn end_in_order(edge: Arc<Edge>, record_tasks: TaskTracker, stopped: CancellationToken) {

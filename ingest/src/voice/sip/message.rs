@@ -197,7 +197,9 @@ pub fn parse_head(bytes: &[u8]) -> Option<Head> {
         if line.starts_with([' ', '\t']) {
             match headers.0.last_mut() {
                 Some((_, value)) => {
-                    value.push(' ');
+                    if !value.is_empty() {
+                        value.push(' ');
+                    }
                     value.push_str(line.trim());
                 }
                 None => broken_line = true,
