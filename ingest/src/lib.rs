@@ -16,3 +16,4 @@ pub mod desktop;
 pub mod engine;
 pub mod http;
 pub mod import;
+pub mod voice;
