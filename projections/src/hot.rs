@@ -72,11 +72,6 @@ impl<T: TableRow> Keyed<T> {
         self.rows.get(key)
     }
 
-    /// All rows in key order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.rows.values()
-    }
-
     /// Adds a row or replaces the one of the same key.
     pub(crate) fn put(&mut self, sink: &mut Sink, mut row: T) {
         row.touch(sink.position);

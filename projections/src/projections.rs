@@ -9,25 +9,33 @@ use ledgerline_event_store::EventReader;
 use ledgerline_schemas::Position;
 use tokio::sync::watch;
 
+use crate::engine;
 use crate::error::ProjectionError;
 use crate::feed::{ChangeFeed, Hub};
 use crate::run::Runner;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 
-/// How the projections run. The tables' content depends on none of it but `flush_positions`, and on that
-/// only in which rows are cold.
+/// How the projections run. The rows of the tables depend on none of it, as long as no event concerns
+/// something that was over for more than `settle_positions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Final rows go to cold files whenever the log passes a multiple of so many positions, at least 1.
     pub flush_positions: u64,
+    /// Rows of what is over are final when no event touched them for so many positions; an event that
+    /// comes later still appears in `event_log` only.
+    pub settle_positions: u64,
     /// Longest time between two snapshots while events keep coming.
     pub publish_interval: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { flush_positions: 50_000, publish_interval: Duration::from_millis(100) }
+        Self {
+            flush_positions: 50_000,
+            settle_positions: 50_000,
+            publish_interval: Duration::from_millis(100),
+        }
     }
 }
 
@@ -81,7 +89,7 @@ impl Projections {
         dir: PathBuf,
         options: Options,
     ) -> Result<Self, ProjectionError> {
-        Self::run(Runner::open(reader, dir, options)?)
+        Self::run(Runner::open(reader, engine::disk(), &dir, options)?)
     }
 
     pub(crate) fn run(runner: Runner) -> Result<Self, ProjectionError> {

@@ -1,6 +1,6 @@
 //! The fold's thread: reads the log, folds, sends changes, shows snapshots.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,12 @@ use ledgerline_schemas::{Position, Recorded};
 use tokio::sync::watch;
 
 use crate::change::ChangeBatch;
+use crate::engine::Engine;
 use crate::error::ProjectionError;
 use crate::feed::Hub;
-use crate::fold::Fold;
 use crate::hot::Sink;
+use crate::manifest::SharedStore;
 use crate::projections::{Options, Shared};
-use crate::show::{self, ColdFiles, Schemas};
 use crate::stop::Stop;
 
 /// Events read at a time.
@@ -27,11 +27,8 @@ const PAGE_EVENTS: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Runner {
     shared: Arc<Shared>,
-    fold: Fold,
-    epoch: u64,
-    schemas: Schemas,
-    cold: ColdFiles,
-    options: Options,
+    engine: Engine,
+    publish_interval: Duration,
     /// When the newest snapshot was shown, and how long making it took.
     shown: Option<(Instant, Duration)>,
 }
@@ -40,24 +37,27 @@ impl Runner {
     /// Opens the tables.
     pub(crate) fn open(
         reader: Arc<dyn EventReader>,
-        _dir: PathBuf,
+        store: SharedStore,
+        dir: &Path,
         options: Options,
     ) -> Result<Self, ProjectionError> {
-        let mut fold = Fold::new(reader.org_id());
-        let (schemas, cold) = (Schemas::new(), ColdFiles::new());
-        let epoch = 1;
-        let snapshot = show::snapshot(&mut fold, epoch, &schemas, &cold)?;
-        let position = fold.position;
-        let hub = Hub::new(position);
+        let mut engine = Engine::open(store, dir, reader.org_id(), options)?;
+        let position = engine.fold.position;
+        let head = reader.head();
+        if position > head {
+            return Err(ProjectionError::AheadOfLog { tables: position, log: head });
+        }
+        let snapshot = engine.snapshot()?;
         let shared = Arc::new(Shared {
             reader,
             snapshot: ArcSwap::from_pointee(snapshot),
             published: watch::Sender::new(position),
-            hub: Mutex::new(hub),
+            hub: Mutex::new(Hub::new(position)),
             stop: Stop::default(),
             ended: watch::Sender::new(None),
         });
-        Ok(Self { shared, fold, epoch, schemas, cold, options, shown: None })
+        let publish_interval = options.publish_interval;
+        Ok(Self { shared, engine, publish_interval, shown: None })
     }
 
     /// What handles share with this thread.
@@ -86,10 +86,10 @@ impl Runner {
                 return Ok(());
             }
             let known = *head.borrow_and_update();
-            if self.fold.position < known {
+            if self.engine.fold.position < known {
                 self.fold_page()?;
             }
-            let caught_up = self.fold.position >= known;
+            let caught_up = self.engine.fold.position >= known;
             self.gauge(known);
             if self.is_unshown() {
                 let rest = self.rest();
@@ -111,42 +111,48 @@ impl Runner {
 
     fn fold_page(&mut self) -> Result<(), ProjectionError> {
         let page = self.shared.reader.read_all(
-            self.fold.position,
+            self.engine.fold.position,
             Direction::Forward,
             &Filter::all(),
             PAGE_EVENTS,
         )?;
-        self.fold_events(&page.events);
+        let mut events = page.events.as_slice();
+        while !events.is_empty() {
+            let taken = self.fold_events(events);
+            events = events.get(taken..).unwrap_or_default();
+            if self.engine.is_due() {
+                self.engine.commit()?;
+            }
+        }
         Ok(())
     }
 
-    fn fold_events(&mut self, events: &[Recorded]) {
+    fn fold_events(&mut self, events: &[Recorded]) -> usize {
         // Held while folding: who subscribes meanwhile hears everything after this batch.
         let mut hub = self.shared.hub.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let from = self.fold.position;
+        let from = self.engine.fold.position;
         let mut sink = Sink::new(hub.is_heard());
-        for event in events {
-            self.fold.apply(event, &mut sink);
-        }
-        let to = self.fold.position;
+        let taken = self.engine.apply(events, &mut sink);
+        let to = self.engine.fold.position;
         hub.send(&Arc::new(ChangeBatch { from, to, changes: sink.changes }));
+        taken
     }
 
     fn is_unshown(&self) -> bool {
-        *self.shared.published.borrow() != self.fold.position
+        *self.shared.published.borrow() != self.engine.fold.position
     }
 
     /// Time to wait before the next snapshot: making snapshots may take a fifth of the thread's time, and
     /// one is due after the configured interval in any case.
     fn rest(&self) -> Duration {
         let Some((at, took)) = self.shown else { return Duration::ZERO };
-        let gap = (took * 4).min(self.options.publish_interval);
+        let gap = (took * 4).min(self.publish_interval);
         gap.saturating_sub(at.elapsed())
     }
 
     fn show(&mut self) -> Result<(), ProjectionError> {
         let began = Instant::now();
-        let snapshot = show::snapshot(&mut self.fold, self.epoch, &self.schemas, &self.cold)?;
+        let snapshot = self.engine.snapshot()?;
         let position = snapshot.position;
         self.shared.snapshot.store(Arc::new(snapshot));
         self.shared.published.send_replace(position);
@@ -155,12 +161,12 @@ impl Runner {
     }
 
     fn gauge(&self, head: Position) {
-        let lag = head.0.saturating_sub(self.fold.position.0);
+        let lag = head.0.saturating_sub(self.engine.fold.position.0);
         #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
         metrics::gauge!(
             "ledgerline_projection_lag_events",
             "projection" => "tables",
-            "org_id" => self.fold.org_id.to_string()
+            "org_id" => self.engine.fold.org_id.to_string()
         )
         .set(lag as f64);
     }

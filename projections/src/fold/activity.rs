@@ -37,6 +37,7 @@ impl Fold {
         let before = interaction.step.replace(at.header.id);
         interaction.stage = next_state;
         interaction.steps += 1;
+        interaction.touched = at.header.position;
         let leg = step.leg_id.and_then(|leg_id| self.tables.queue_leg.get(&leg_id));
         let agent = step.agent_id.and_then(|agent_id| self.agents.get(&agent_id));
         let time = at.time();

@@ -366,6 +366,11 @@ impl Fold {
         self.agents.get(&agent_id)?.hands.get(&leg_id).map(|held| held.activity)
     }
 
+    /// Sessions in which something is still in hand.
+    pub(super) fn held_sessions(&self) -> impl Iterator<Item = AgentSessionId> {
+        self.agents.values().flat_map(|agent| agent.hands.values()).filter_map(|held| held.session)
+    }
+
     fn held_over(&mut self, at: &mut At<'_>, agent_id: UserId, leg_id: LegId) {
         let agent = self.agents.get_mut(&agent_id);
         let Some(held) = agent.and_then(|agent| agent.hands.remove(&leg_id)) else { return };

@@ -34,9 +34,6 @@ impl Fold {
             leg.site_name = site_name;
             leg.connected_time = Some(time);
         });
-        if let Some(interaction) = self.underway(it.interaction_id) {
-            interaction.in_hand.insert(it.leg_id, it.agent_id);
-        }
         self.session(at, it.interaction_id, |row| {
             row.is_handled = true;
             row.connected_count += 1;
@@ -85,9 +82,6 @@ impl Fold {
         let in_wrapup = self.held_state(it.agent_id, it.leg_id) == Some(AgentActivityState::Wrapup);
         if let (false, Some(state)) = (in_wrapup, self.held_state(it.agent_id, it.leg_id)) {
             self.hand_over(at, it.agent_id, it.leg_id, state);
-            if let Some(interaction) = self.underway(it.interaction_id) {
-                interaction.in_hand.remove(&it.leg_id);
-            }
         }
         let step = Step {
             next: self.stage_if_talking(it.interaction_id, it.leg_id, Stage::Disconnected),
@@ -317,9 +311,6 @@ impl Fold {
             leg.wrapup_duration_ms = None;
         });
         self.session(at, it.interaction_id, |row| row.wrapup_count += 1);
-        if let Some(interaction) = self.underway(it.interaction_id) {
-            interaction.in_hand.insert(it.leg_id, it.agent_id);
-        }
         let leg = self.tables.queue_leg.get(&it.leg_id);
         if let Some((queue_id, channel_type)) = leg.map(|leg| (leg.queue_id, leg.channel_type)) {
             let hand = Hand {
@@ -371,9 +362,6 @@ impl Fold {
             self.session(at, it.interaction_id, |row| row.wrapup_duration_ms += lasted_ms);
         }
         self.hand_over(at, it.agent_id, it.leg_id, AgentActivityState::Wrapup);
-        if let Some(interaction) = self.underway(it.interaction_id) {
-            interaction.in_hand.remove(&it.leg_id);
-        }
         let ended = self
             .tables
             .customer_session

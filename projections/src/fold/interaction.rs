@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::event::callback::CallbackRequested;
 use ledgerline_schemas::event::flow::{FlowEnded, FlowStarted};
 use ledgerline_schemas::event::interaction::{
@@ -13,6 +12,7 @@ use ledgerline_schemas::id::{
     ConferenceId, ConsultId, EventId, LegId, OfferId, TransferId, UserId,
 };
 use ledgerline_schemas::limits::PRIORITY_DEFAULT;
+use ledgerline_schemas::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::column::Stage;
@@ -40,8 +40,10 @@ pub(super) struct Interaction {
     pub(super) conferences: BTreeMap<ConferenceId, (Option<LegId>, Timestamp)>,
     /// Legs that are being transferred.
     pub(super) transfers: BTreeMap<TransferId, LegId>,
-    /// Legs connected or in wrap-up.
-    pub(super) in_hand: BTreeMap<LegId, UserId>,
+    /// All its legs.
+    pub(super) legs: Vec<LegId>,
+    /// Position of the last event that concerned it.
+    pub(super) touched: Position,
 }
 
 /// A consult under way.
@@ -138,7 +140,8 @@ impl Fold {
                 consults: BTreeMap::new(),
                 conferences: BTreeMap::new(),
                 transfers: BTreeMap::new(),
-                in_hand: BTreeMap::new(),
+                legs: Vec::new(),
+                touched: at.header.position,
             },
         );
         self.step(at, it.interaction_id, Step { reason: it.reason.as_deref(), ..Step::default() });

@@ -10,6 +10,7 @@ mod journal;
 mod live;
 mod offer;
 mod queue;
+mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -128,6 +128,9 @@ impl Fold {
         }
         if let Some(interaction) = self.interactions.get_mut(&it.interaction_id) {
             interaction.last_leg = Some(it.leg_id);
+            if !known {
+                interaction.legs.push(it.leg_id);
+            }
         }
         self.session(at, it.interaction_id, |row| {
             row.is_offered = true;
