@@ -11,8 +11,9 @@ use arrow::record_batch::RecordBatch;
 use crate::error::ProjectionError;
 use crate::table::{ColumnType, Row, TableDef, Value};
 
-/// Time zone of every time column.
-const UTC: &str = "UTC";
+/// Time zone of every time column: UTC, as an offset, which every reader of Arrow knows without a time zone
+/// database.
+const UTC: &str = "+00:00";
 
 /// The Arrow schema of a table: text and JSON as UTF-8, times as microseconds UTC.
 #[must_use]

@@ -16,25 +16,36 @@
 //! * Sealed personal data appears in `event_log.data` only, and only sealed.
 
 pub mod change;
+mod checksum;
+mod cold;
 mod column;
 mod encode;
+mod engine;
 mod error;
 pub mod feed;
 mod fold;
 mod hot;
+mod manifest;
+mod page;
 mod projections;
+mod rebuild;
 mod run;
 mod show;
 pub mod snapshot;
 mod stop;
+mod store;
 pub mod table;
 pub mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use change::{ChangeBatch, RowChange};
+pub use checksum::{TableChecksum, checksum};
 pub use column::{AgentActivityState, Outcome, Stage};
 pub use encode::{data_type, schema};
 pub use error::ProjectionError;
 pub use feed::{ChangeFeed, FeedError};
 pub use projections::{Options, Projections};
+pub use rebuild::{Rebuilt, rebuild};
 pub use snapshot::{ColdFile, Snapshot, TableSnapshot};
 pub use table::{ColumnDef, ColumnType, Dimension, Row, TableDef, Value, key_text};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ledgerline_event_store::{Direction, EventReader, Filter};
+use ledgerline_event_store::EventReader;
 use ledgerline_schemas::Position;
 
 use crate::checksum::{TableChecksum, checksum};
@@ -11,6 +11,7 @@ use crate::engine::{self, Engine};
 use crate::error::ProjectionError;
 use crate::hot::Sink;
 use crate::manifest::{self, Generation};
+use crate::page;
 use crate::projections::Options;
 
 /// Events read at a time.
@@ -74,9 +75,8 @@ pub(crate) fn fold_to(
     while engine.fold.position < head {
         let left = usize::try_from(head.0 - engine.fold.position.0).unwrap_or(usize::MAX);
         let max = left.min(PAGE_EVENTS);
-        let page =
-            reader.read_all(engine.fold.position, Direction::Forward, &Filter::all(), max)?;
-        let mut events = page.events.as_slice();
+        let page = page::read(reader, engine.fold.position, max)?;
+        let mut events = page.as_slice();
         while !events.is_empty() {
             let mut sink = Sink::new(false);
             let taken = engine.apply(events, &mut sink);

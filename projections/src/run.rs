@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use futures::executor::block_on;
 use futures::future::{Either, select};
-use ledgerline_event_store::{Direction, EventReader, Filter};
+use ledgerline_event_store::EventReader;
 use ledgerline_schemas::{Position, Recorded};
 use tokio::sync::watch;
 
@@ -17,6 +17,7 @@ use crate::error::ProjectionError;
 use crate::feed::Hub;
 use crate::hot::Sink;
 use crate::manifest::SharedStore;
+use crate::page;
 use crate::projections::{Options, Shared};
 use crate::stop::Stop;
 
@@ -110,13 +111,9 @@ impl Runner {
     }
 
     fn fold_page(&mut self) -> Result<(), ProjectionError> {
-        let page = self.shared.reader.read_all(
-            self.engine.fold.position,
-            Direction::Forward,
-            &Filter::all(),
-            PAGE_EVENTS,
-        )?;
-        let mut events = page.events.as_slice();
+        let from = self.engine.fold.position;
+        let page = page::read(&*self.shared.reader, from, PAGE_EVENTS)?;
+        let mut events = page.as_slice();
         while !events.is_empty() {
             let taken = self.fold_events(events);
             events = events.get(taken..).unwrap_or_default();

@@ -66,7 +66,7 @@ table! {
     rona_count: u32,
     /// Time offers rang, ms.
     ringing_duration_ms: u64,
-    /// Conversations begun.
+    /// Intervals in conversation: one more each time a hold or consult ended.
     connected_count: u32,
     /// Time in conversation without hold and consult, ms.
     connected_duration_ms: u64,
