@@ -165,3 +165,11 @@ fn every_built_in_mapping_is_valid_and_has_its_own_name() {
         assert_eq!(Mapping::named(name).expect("valid").name(), name);
     }
 }
+
+#[test]
+fn the_mapping_in_the_guide_is_valid() {
+    let guide = include_str!("../../../docs/importing.md");
+    let (_, rest) = guide.split_once("```toml\n").expect("a mapping");
+    let (toml, _) = rest.split_once("```").expect("its end");
+    assert_eq!(Mapping::from_toml(toml).expect("valid").name(), "bakery");
+}
