@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::feed::{FeedSource, LiveState};
 
 /// Wait before a feed that ended is asked for again.
-const REATTACH: Duration = Duration::from_millis(200);
+const REATTACH: Duration = Duration::from_millis(500);
 
 /// Why changes after a position cannot be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,11 +193,12 @@ impl Hub {
                 self.attach(&follow.live);
                 while let Some(batch) = follow.batches.next().await {
                     if self.push(&batch).is_err() {
+                        tracing::warn!(org_id = %self.org_id(), "the change feed has a gap");
                         break;
                     }
                 }
             }
-            tracing::warn!(org_id = %self.org_id(), "change feed ended or has a gap, attaching again");
+            // Subscribers that can go on from where the feed starts again do; others are told to resync.
             tokio::time::sleep(REATTACH).await;
         }
     }

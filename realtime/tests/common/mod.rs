@@ -39,6 +39,7 @@ pub static QUEUE_LIVE: TableDef = TableDef {
         column("valid_from_position", ColumnType::Int, false),
     ],
     key: &["queue_id"],
+    sort: &["queue_id"],
     live: true,
 };
 
@@ -51,6 +52,7 @@ pub static AGENT_LIVE: TableDef = TableDef {
         column("valid_from_position", ColumnType::Int, false),
     ],
     key: &["agent_id"],
+    sort: &["agent_id"],
     live: true,
 };
 
@@ -177,10 +179,14 @@ impl TestFeed {
         position
     }
 
-    /// Ends every stream, as if the tables were built anew or the reader fell behind.
+    /// Ends every stream, as if the reader fell behind or, with a new epoch, the tables were built anew
+    /// by folds that see things differently: then the first queue is no longer there.
     pub fn cut(&self, new_epoch: bool) {
         let mut inner = self.inner.lock().unwrap();
-        inner.epoch += u64::from(new_epoch);
+        if new_epoch {
+            inner.epoch += 1;
+            Arc::make_mut(inner.rows.entry("queue_live").or_default()).pop_first();
+        }
         inner.listeners.clear();
         drop(inner);
         self.publish();
