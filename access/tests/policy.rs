@@ -1,5 +1,7 @@
 //! The policy matrix as a whole, and its default.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 

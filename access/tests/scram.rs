@@ -1,5 +1,7 @@
 //! Database users: created once, shown once, known at once, apart by organization.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,7 @@
 //! Tokens: what is let in, and by which name everything else is refused.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -5,11 +5,18 @@
 
 pub mod capability;
 pub mod crypt;
+mod disk;
+pub mod embedded;
+mod fault;
+mod index;
 pub mod log;
 pub mod memory;
+mod scan;
+mod segment;
 pub mod subscribe;
 mod validate;
 
+pub use embedded::{EmbeddedLog, OpenError, Options};
 pub use log::{
     Append, AppendError, Appended, Direction, EventReader, EventWriter, Expected, Filter, Page,
     ReadError, Submitted,

@@ -15,3 +15,5 @@ pub mod chat;
 pub mod desktop;
 pub mod engine;
 pub mod http;
+pub mod import;
+pub mod voice;
