@@ -38,7 +38,9 @@ pub(super) async fn socket(
     let interaction_id: InteractionId = path_id("chat", &id)?;
     let organization = let_in(&doors, interaction_id, &query.token)?;
     let attached = organization.chats.attach(interaction_id).await?;
-    Ok(upgrade.max_message_size(FRAME_BYTES_MAX).on_upgrade(move |mut socket| async move {
+    // A message of one frame is checked against the frame's limit only.
+    let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
+    Ok(upgrade.on_upgrade(move |mut socket| async move {
         metrics::gauge!("ledgerline_chat_sockets").increment(1.0);
         let code = match attached {
             Some(attached) => serve(&mut socket, attached).await,

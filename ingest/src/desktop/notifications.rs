@@ -54,7 +54,8 @@ pub(super) async fn notifications(
     let agent_id = caller.agent()?;
     let after = query.after.as_deref().map(parse_after).transpose()?;
     let lifetime = Duration::from_secs(caller.expires_s.saturating_sub(doors.issuer().now_s()));
-    Ok(upgrade.max_message_size(FRAME_BYTES_MAX).on_upgrade(move |socket| async move {
+    let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
+    Ok(upgrade.on_upgrade(move |socket| async move {
         metrics::gauge!("ledgerline_desktop_sockets").increment(1.0);
         let end = serve(socket, &caller, agent_id, after, lifetime).await;
         metrics::gauge!("ledgerline_desktop_sockets").decrement(1.0);

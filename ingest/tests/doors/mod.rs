@@ -318,10 +318,12 @@ impl Socket {
 
     /// The next frame; `None` when the server closed.
     pub async fn next(&mut self) -> Option<Value> {
+        tokio::time::timeout(PATIENCE, self.read()).await.expect("a frame in time")
+    }
+
+    async fn read(&mut self) -> Option<Value> {
         loop {
-            let frame =
-                tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a frame in time");
-            match frame {
+            match self.0.next().await {
                 Some(Ok(Message::Text(text))) => {
                     return Some(serde_json::from_str(&text).expect("json"));
                 }
