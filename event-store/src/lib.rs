@@ -13,6 +13,8 @@ pub mod log;
 pub mod memory;
 mod scan;
 mod segment;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 pub mod subscribe;
 mod validate;
 
