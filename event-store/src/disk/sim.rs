@@ -108,6 +108,7 @@ impl SimDisk {
     }
 
     /// From now on every operation of this kind fails.
+    #[cfg(test)]
     pub(crate) fn fail(&self, failing: Option<(Kind, io::ErrorKind)>) {
         self.lock().failing = failing;
     }
