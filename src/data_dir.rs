@@ -212,7 +212,10 @@ impl DataDir {
                 .find(|known| known.name == wanted || known.org_id.to_string() == wanted)
                 .cloned()
                 .ok_or_else(|| {
-                    Failure::data(format!("no organization {wanted:?} here; there are: {}", names()))
+                    Failure::data(format!(
+                        "no organization {wanted:?} here; there are: {}",
+                        names()
+                    ))
                 }),
             None => match all.as_slice() {
                 [only] => Ok(only.clone()),

@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_named() {
-        let error = toml::from_str::<Settings>("[http]\nlisen = \"127.0.0.1:1\"").expect_err("unknown");
+        let error =
+            toml::from_str::<Settings>("[http]\nlisen = \"127.0.0.1:1\"").expect_err("unknown");
         assert!(error.to_string().contains("lisen"), "{error}");
         let settings: Settings = toml::from_str("[sip]\nmax_calls = 7").expect("valid");
         assert_eq!(settings.sip.max_calls, 7);

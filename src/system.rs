@@ -110,23 +110,11 @@ impl System {
             let live = Live { org_id: known.org_id, projections: projections.clone() };
             realtime.add_organization(Arc::new(live), Some(log.clone()));
             doors.add(organization);
-            opened.add(
-                known.org_id,
-                Open { log: log.clone(), projections: projections.clone() },
-            );
+            opened.add(known.org_id, Open { log: log.clone(), projections: projections.clone() });
             voice_doors.push(door(&known, &handle, calls));
             organizations.push(Running { known, log, projections, engine });
         }
-        let ports = analyzer::Ports {
-            snapshots: Arc::new(opened.clone()),
-            logs: Arc::new(opened.clone()),
-            recorder: Arc::new(analyzer::record::LogRecorder::new(opened.clone())),
-            authenticator: Arc::new(Tokens(issuer.clone())),
-            scram: Arc::new(DatabaseUsers(users.clone())),
-        };
-        let engine =
-            analyzer::Engine::new(analyzer::Limits::default()).map_err(Failure::software)?;
-        let state = analyzer::AnalyzerState::new(engine, ports);
+        let state = analyzer_state(&opened, &issuer, &users)?;
         let doors_close = CancellationToken::new();
         let sql = if settings.sql.enabled {
             let config = pgwire_config(settings, data);
@@ -195,11 +183,6 @@ impl System {
         })
     }
 
-    /// The engine of the first organization.
-    pub(crate) fn engine(&self) -> Option<EngineHandle> {
-        self.organizations.first().map(|running| running.engine.handle())
-    }
-
     /// Log, tables and name of the first organization.
     pub(crate) fn first(&self) -> Option<(Known, Open)> {
         let known = self.organizations.first()?.known.clone();
@@ -254,6 +237,23 @@ impl System {
             tracing::info!(organization = %known.name, head = log.head().0, "closed");
         }
     }
+}
+
+/// The analyzer over everything that is open.
+pub(crate) fn analyzer_state(
+    opened: &Opened,
+    issuer: &TokenIssuer,
+    users: &ScramCredentials,
+) -> Result<analyzer::AnalyzerState, Failure> {
+    let ports = analyzer::Ports {
+        snapshots: Arc::new(opened.clone()),
+        logs: Arc::new(opened.clone()),
+        recorder: Arc::new(analyzer::record::LogRecorder::new(opened.clone())),
+        authenticator: Arc::new(Tokens(issuer.clone())),
+        scram: Arc::new(DatabaseUsers(users.clone())),
+    };
+    let engine = analyzer::Engine::new(analyzer::Limits::default()).map_err(Failure::software)?;
+    Ok(analyzer::AnalyzerState::new(engine, ports))
 }
 
 fn door(

@@ -18,7 +18,9 @@ impl Server {
     pub(crate) fn of(target: &Target) -> Result<Option<Self>, Failure> {
         let Some(server) = &target.server else { return Ok(None) };
         let token = target.token.clone().ok_or_else(|| {
-            Failure::denied("--server needs --token (or LEDGERLINE_TOKEN); `ledgerline token` makes one")
+            Failure::denied(
+                "--server needs --token (or LEDGERLINE_TOKEN); `ledgerline token` makes one",
+            )
         })?;
         let base = server.trim_end_matches('/').to_owned();
         Ok(Some(Self { client: Client::new(), base, token }))

@@ -23,9 +23,8 @@ pub(crate) async fn run(arguments: Config) -> Result<(), Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
     let is_json = path.extension().is_some_and(|extension| extension == "json");
-    let wrong = |error: &dyn std::fmt::Display| {
-        Failure::data(format!("{}: {error}", path.display()))
-    };
+    let wrong =
+        |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", path.display()));
     let file = if is_json { ConfigFile::from_json(&text) } else { ConfigFile::from_toml(&text) }
         .map_err(|error| wrong(&error))?;
     let report = match Server::of(&arguments.target)? {
@@ -62,8 +61,7 @@ async fn remote(
         query.push_str(&format!("&reason={encoded}"));
     }
     let path = format!("/v1/config/apply{query}");
-    let response =
-        server.ask(Method::POST, &path, "application/json", Some(entities)).await?;
+    let response = server.ask(Method::POST, &path, "application/json", Some(entities)).await?;
     response.json().await.map_err(Failure::unavailable)
 }
 
@@ -74,8 +72,7 @@ async fn local(arguments: &ConfigApply, file: ConfigFile) -> Result<Value, Failu
     let known = data.choose(arguments.target.org.as_deref())?;
     let log = open_log(&data, &known)?;
     let engine = start_engine(&data, &known, &log, EffectSinks::default())?;
-    let options =
-        ApplyOptions { dry_run: arguments.dry_run, reason: arguments.reason.clone() };
+    let options = ApplyOptions { dry_run: arguments.dry_run, reason: arguments.reason.clone() };
     let actor = Actor::new(ActorType::Admin, "operator");
     let handle = Arc::new(engine.handle());
     let report = apply(&*handle, known.org_id, &actor, file, &options).await;

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ledgerline_event_store::crypt::KeyRing;
 use ledgerline_ingest::import::{Mapping, Phase, Progress, Source, call_records};
 
-use crate::cli::{CallRecords, Import, ImportVerb};
+use crate::cli::{Import, ImportVerb};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
 use crate::organization::{now, open_log};

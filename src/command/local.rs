@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ledgerline_access::{Principal, Role};
+use ledgerline_access::{Principal, Role, ScramCredentials, TokenIssuer};
+use ledgerline_analyzer_api::AnalyzerState;
 use ledgerline_event_store::{Append, EmbeddedLog, EventReader as _, EventWriter as _};
 use ledgerline_projections::Projections;
 use ledgerline_schemas::Event;
@@ -11,12 +12,15 @@ use ledgerline_schemas::Event;
 use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
 use crate::organization::{open_log, open_tables};
+use crate::ports::{Open, Opened};
+use crate::system::analyzer_state;
 
 /// One organization of a data directory that this process holds.
 pub(crate) struct LocalOrganization {
     pub(crate) known: Known,
     pub(crate) log: Arc<EmbeddedLog>,
     pub(crate) projections: Projections,
+    data: DataDir,
     _held: Held,
 }
 
@@ -29,7 +33,7 @@ impl LocalOrganization {
         let log = open_log(&data, &known)?;
         let projections = open_tables(&data, &known, &log)?;
         projections.wait_for(log.head()).await.map_err(Failure::software)?;
-        Ok(Self { known, log, projections, _held: held })
+        Ok(Self { known, log, projections, data, _held: held })
     }
 
     /// Who asks when somebody has the files in hand: the operator, who may see everything.
@@ -40,6 +44,16 @@ impl LocalOrganization {
             roles: [Role::Administrator, Role::Auditor, Role::Analyst].into(),
             user_id: None,
         }
+    }
+
+    /// The analyzer over this organization alone, with the same governor and access log as a server's.
+    pub(crate) fn analyzer(&self) -> Result<AnalyzerState, Failure> {
+        let opened = Opened::default();
+        let open = Open { log: self.log.clone(), projections: self.projections.clone() };
+        opened.add(self.known.org_id, open);
+        let issuer = TokenIssuer::open(self.data.root()).map_err(Failure::file)?;
+        let users = ScramCredentials::open(self.data.root()).map_err(Failure::file)?;
+        analyzer_state(&opened, &issuer, &users)
     }
 
     /// Records a read on the log; durable when this returns.

@@ -67,9 +67,9 @@ pub(crate) async fn run(arguments: Rebuild) -> Result<(), Failure> {
 
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template(
-        "{bar:40} {pos}/{len} events  {per_sec}  {eta} left",
-    ) {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {pos}/{len} events  {per_sec}  {eta} left")
+    {
         bar.set_style(style);
     }
     bar

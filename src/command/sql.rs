@@ -3,11 +3,11 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use ledgerline_analyzer_api::query::{self, Output};
-use ledgerline_schemas::event::access::AccessQueryRun;
-use ledgerline_schemas::{Event, Position};
+use ledgerline_analyzer_api::query::{self, Output, Rows};
+use ledgerline_analyzer_api::{Door, Question};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Format, Sql};
 use crate::command::client::Server;
@@ -99,33 +99,35 @@ fn table(answer: &Value) -> String {
 async fn local(arguments: &Sql, sql: &str) -> Result<(), Failure> {
     let data = arguments.target.data.as_deref().unwrap_or(Path::new("./ledgerline-data"));
     let organization = LocalOrganization::open(data, arguments.target.org.as_deref()).await?;
-    let snapshot = organization.projections.snapshot();
-    let position = snapshot.position;
-    let answer = query::run_local(snapshot, &organization.operator(), sql).await;
-    let rows = answer.as_ref().map_or(0, |(_, batches)| {
-        batches.iter().map(|batch| batch.num_rows() as u64).sum()
-    });
-    let outcome = answer.as_ref().map_or_else(|error| error.code().to_owned(), |_| "ok".to_owned());
-    organization.record(&asked(sql, position, rows, outcome)).await?;
+    let question = Question {
+        principal: organization.operator(),
+        door: Door::Cli,
+        sql: sql.to_owned(),
+        parameters: None,
+        cancel: CancellationToken::new(),
+        backend_pid: 0,
+    };
+    let outcome = whole_answer(&organization, question).await;
     organization.close().await;
-    let rows = answer.map_err(Failure::data)?;
     let output = match arguments.format {
         Format::Table => Output::Table,
         Format::Csv => Output::Csv,
         Format::Json => Output::Json,
     };
-    print(&query::render(&rows, output).map_err(Failure::software)?);
+    print(&query::render(&outcome?, output).map_err(Failure::software)?);
     Ok(())
 }
 
-fn asked(sql: &str, as_of_position: Position, rows: u64, outcome: String) -> Event {
-    Event::from(AccessQueryRun {
-        principal: "operator".to_owned(),
-        door: "cli".to_owned(),
-        sql_sha256: ledgerline_analyzer_api::query::sha256(sql),
-        as_of_position,
-        rows,
-        masked_columns: Vec::new(),
-        outcome,
-    })
+async fn whole_answer(
+    organization: &LocalOrganization,
+    question: Question,
+) -> Result<Rows, Failure> {
+    let state = organization.analyzer()?;
+    let mut answer = state.ask(question).await.map_err(Failure::data)?;
+    let schema = answer.schema();
+    let mut batches = Vec::new();
+    while let Some(batch) = answer.next().await {
+        batches.push(batch.map_err(Failure::data)?);
+    }
+    Ok((schema, batches))
 }

@@ -17,12 +17,13 @@ pub(crate) fn run(arguments: Token) -> Result<(), Failure> {
     let known = data.choose(arguments.org.as_deref())?;
     let mut roles = BTreeSet::new();
     for role in &arguments.role {
-        roles.insert(role.parse::<Role>().map_err(|error| Failure::data(format!("--role: {error}")))?);
+        roles.insert(
+            role.parse::<Role>().map_err(|error| Failure::data(format!("--role: {error}")))?,
+        );
     }
     let user_id = arguments.user.as_ref().map(|name| {
-        name.parse::<UserId>().unwrap_or_else(|_| {
-            UserId::new(EntityKind::User.derive_id(known.org_id, name).uuid())
-        })
+        name.parse::<UserId>()
+            .unwrap_or_else(|_| UserId::new(EntityKind::User.derive_id(known.org_id, name).uuid()))
     });
     let subject = arguments
         .subject

@@ -53,12 +53,8 @@ impl QueryParser for Connection {
         let prepared = async {
             let limit = self.state.engine.limits().sql_bytes_max;
             let statement = crate::sql::parse_one(sql, limit)?;
-            let mut prepared = Prepared {
-                sql: sql.to_owned(),
-                statement,
-                schema: None,
-                parameters: Vec::new(),
-            };
+            let mut prepared =
+                Prepared { sql: sql.to_owned(), statement, schema: None, parameters: Vec::new() };
             if !command::is_command(&prepared.statement) {
                 let snapshot = self.state.admit(&question.principal)?;
                 let planning = self.state.plan(
