@@ -108,7 +108,7 @@ impl Org {
         // Every other time the rows that new subscribers see are those amid the batch.
         let amid = folded.len() / 2;
         self.feed.fold_showing(folded, publish.then_some(amid));
-        if publish && position % 2 == 0 {
+        if publish && position.is_multiple_of(2) {
             self.feed.publish();
         }
     }
