@@ -153,7 +153,9 @@ fn methods_we_do_not_carry_out_are_told_so() {
         let text = GOOD.replace("INVITE", method);
         assert_eq!(status(&text), expected, "{method}");
         let Verdict::Answer { refused, .. } = verdict(&text) else { panic!("{method}") };
-        assert!(refused.extra.iter().any(|(name, value)| *name == "Allow" && value.contains("BYE")));
+        assert!(
+            refused.extra.iter().any(|(name, value)| *name == "Allow" && value.contains("BYE"))
+        );
     }
     for method in ["ACK", "BYE", "OPTIONS", "CANCEL"] {
         assert_eq!(status(&GOOD.replace("INVITE", method)), 0, "{method}");
@@ -186,7 +188,9 @@ fn a_missing_length_is_put_in_and_what_follows_the_body_is_cut() {
     let request = parse_request(&bytes).unwrap();
     assert_eq!(request.headers.get("Content-Length"), Some("5"));
     assert_eq!(request.body, b"v=0\r\n");
-    let Verdict::Pass { bytes, .. } = verdict(&format!("{GOOD}trailing")) else { panic!("refused") };
+    let Verdict::Pass { bytes, .. } = verdict(&format!("{GOOD}trailing")) else {
+        panic!("refused")
+    };
     assert_eq!(bytes, GOOD.as_bytes());
     let stream = check(with("Content-Length: 5\r\n", "").as_bytes(), Transport::Tcp);
     assert!(matches!(stream, Verdict::Answer { refused, .. } if refused.status == 400));
@@ -196,9 +200,7 @@ fn a_missing_length_is_put_in_and_what_follows_the_body_is_cut() {
 fn limits_hold_at_their_edge() {
     let lines = |count: usize| "X: 1\r\n".repeat(count);
     let present = GOOD.matches("\r\n").count() - 3;
-    for (count, expected) in
-        [(HEADERS_MAX - present, 0), (HEADERS_MAX - present + 1, 513)]
-    {
+    for (count, expected) in [(HEADERS_MAX - present, 0), (HEADERS_MAX - present + 1, 513)] {
         let text = with("Max-Forwards", &format!("{}Max-Forwards", lines(count)));
         assert_eq!(status(&text), expected, "{count} more lines");
     }
