@@ -1,1 +1,39 @@
-//! Under construction in this change.
+//! The analyzer: questions about an organization's interactions, past and present, answered from its
+//! projections and its log.
+//!
+//! This crate is a **boundary**: it owns the SQL doors (HTTP and the PostgreSQL wire) and the history of
+//! an interaction. It is not a store: tables come as a [`ledgerline_projections::Snapshot`], events from
+//! an [`ledgerline_event_store::EventReader`]; what it writes is only the record of its own use.
+//!
+//! **Invariants**
+//!
+//! * A question sees one organization, its principal's, and one snapshot: every table of an answer is at
+//!   the same position, and the answer carries it.
+//! * `SELECT` only. What is not named in the allow-list is refused, also what the planner would ignore.
+//! * Catalogs are tables. No query text is recognized; clients are served by ordinary SQL.
+//! * Every row leaves through one governor: deadline, rows, bytes, memory, cancellation.
+//! * Every question, refusal and history view is an event before its answer is complete.
+
+pub mod analyzer;
+mod engine;
+mod error;
+pub mod format;
+pub mod functions;
+mod govern;
+pub mod history;
+pub mod http;
+mod limits;
+mod pg;
+pub mod pgwire;
+pub mod ports;
+pub mod query;
+pub mod record;
+mod session;
+mod sql;
+mod table;
+
+pub use analyzer::{AnalyzerState, Answer, Door, Ports, Question};
+pub use engine::Engine;
+pub use error::QueryError;
+pub use http::router;
+pub use limits::Limits;

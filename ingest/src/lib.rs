@@ -10,5 +10,10 @@
 //! * No answer, effect or read leaves the engine before everything it rests on is durable.
 //! * Effects may run more than once, never not at all.
 
+pub mod admin;
+pub mod chat;
+pub mod desktop;
 pub mod engine;
+pub mod http;
+pub mod import;
 pub mod voice;

@@ -50,17 +50,62 @@ impl Committed {
         }))
     }
 
-    /// Whether routing takes notice of it: neither imported history nor somebody's read.
+    /// Whether routing takes notice of it: one of the facts that decisions consist of, and not imported
+    /// history. Facts that others write to the same log (reads, erasures, evaluations …) pass by.
     #[must_use]
     pub fn concerns_routing(&self) -> bool {
-        self.actor.kind != ActorType::Importer
-            && !matches!(
-                self.event,
-                Event::AccessQueryRun(_)
-                    | Event::AccessHistoryViewed(_)
-                    | Event::AccessDenied(_)
-                    | Event::LogCheckpoint(_)
-                    | Event::EngineStarted(_)
-            )
+        self.actor.kind != ActorType::Importer && is_decided_here(&self.event)
     }
+}
+
+const fn is_decided_here(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Config(_)
+            | Event::InteractionCreated(_)
+            | Event::InteractionPrioritySet(_)
+            | Event::InteractionEnded(_)
+            | Event::FlowStarted(_)
+            | Event::FlowStepEntered(_)
+            | Event::FlowStepExited(_)
+            | Event::FlowInputCollected(_)
+            | Event::FlowError(_)
+            | Event::FlowEnded(_)
+            | Event::FlowPublished(_)
+            | Event::QueueEntered(_)
+            | Event::QueueGroupEscalated(_)
+            | Event::QueueLeft(_)
+            | Event::RoutingDecisionMade(_)
+            | Event::OfferMade(_)
+            | Event::OfferAccepted(_)
+            | Event::OfferRejected(_)
+            | Event::OfferTimedOut(_)
+            | Event::OfferRescinded(_)
+            | Event::OfferFailed(_)
+            | Event::LegConnected(_)
+            | Event::LegDisconnected(_)
+            | Event::HoldStarted(_)
+            | Event::HoldEnded(_)
+            | Event::TransferRequested(_)
+            | Event::TransferCompleted(_)
+            | Event::MediaLegOffered(_)
+            | Event::MediaLegDialled(_)
+            | Event::MediaLegAnswered(_)
+            | Event::MediaLegFailed(_)
+            | Event::MediaLegBridged(_)
+            | Event::MediaLegEnded(_)
+            | Event::PromptStarted(_)
+            | Event::PromptFinished(_)
+            | Event::EdgeRequestRefused(_)
+            | Event::AgentSessionStarted(_)
+            | Event::AgentSessionEnded(_)
+            | Event::AgentStateChanged(_)
+            | Event::AgentStateForced(_)
+            | Event::WrapUpStarted(_)
+            | Event::WrapUpCodeSet(_)
+            | Event::WrapUpEnded(_)
+            | Event::MessageReceived(_)
+            | Event::MessageSent(_)
+            | Event::TimerFired(_)
+    )
 }

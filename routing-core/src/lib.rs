@@ -13,7 +13,7 @@
 //! * [`next_timeout`] says when `Command::Tick` has something to do.
 //! * [`snapshot`] encodes, decodes and hashes the state canonically.
 //!
-//! **Invariants**
+//! **Invariants** (see [`invariant::check`])
 //!
 //! * A rejected command changes nothing.
 //! * Evolving the events of every decision gives the state the decisions left, byte for byte.
@@ -27,7 +27,7 @@ mod decided;
 pub mod effect;
 mod evolve;
 mod flow;
-
+pub mod invariant;
 mod react;
 pub mod rejection;
 pub mod snapshot;

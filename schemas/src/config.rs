@@ -7,9 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::Document;
-use crate::id::{
-    EntityId, FlowId, MultimediaProfileId, OrgId, SiteId, SkillProfileId, TeamId,
-};
+use crate::id::{EntityId, FlowId, MultimediaProfileId, OrgId, SiteId, SkillProfileId, TeamId};
 
 pub mod flow;
 pub mod queue;

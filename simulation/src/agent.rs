@@ -220,9 +220,10 @@ impl Desk {
         }
     }
 
-    /// After a reconnect: goes on with what is in hand.
+    /// The first frame of every connection: goes on with what is in hand.
     fn resume(&mut self, push: &Value, tasks: &mut JoinSet<()>) {
-        if push.get("state").and_then(Value::as_str) == Some("not_responding") {
+        let state = push.get("state").and_then(Value::as_str).unwrap_or_default();
+        if state == "not_responding" {
             tasks.spawn(come_back(self.api.clone(), self.random.fork()));
         }
         let in_hand =
@@ -252,9 +253,9 @@ impl Desk {
 
 async fn listen(api: &Api, after: u64) -> Result<Pushes, AgentError> {
     let base = api.base.replacen("http", "ws", 1);
-    let mut request = format!("{base}/v1/agents/notifications?after={after}")
-        .into_client_request()
-        .map_err(Box::new)?;
+    let query = if after > 0 { format!("?after={after}") } else { String::new() };
+    let mut request =
+        format!("{base}/v1/agents/notifications{query}").into_client_request().map_err(Box::new)?;
     if let Ok(value) = format!("Bearer {}", api.token).parse() {
         request.headers_mut().insert("authorization", value);
     }

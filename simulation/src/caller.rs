@@ -75,10 +75,8 @@ async fn live(
         agent.forget(&dialog);
         return Ok(());
     }
-    tally.note(|totals| {
-        totals.calls_answered += 1;
-        totals.acknowledged_calls.insert(call_id.clone());
-    });
+    tally.note(|totals| totals.calls_answered += 1);
+    tally.acknowledged_call(&call_id);
     if let Some(remote) = sdp::media_address(&body) {
         media.connect(remote);
     } else {

@@ -45,10 +45,8 @@ async fn live(
     let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let interaction: InteractionId =
         field("interactionId").parse().map_err(|_| format!("no interactionId in {body}"))?;
-    tally.note(|totals| {
-        totals.chats += 1;
-        totals.acknowledged.insert(interaction);
-    });
+    tally.note(|totals| totals.chats += 1);
+    tally.acknowledged(interaction);
     let url = format!("{}{}", base.replacen("http", "ws", 1), field("socket"));
     let (mut socket, _) =
         tokio_tungstenite::connect_async(url).await.map_err(|error| error.to_string())?;
@@ -86,6 +84,11 @@ async fn live(
                     "message" if random.chance(60) => {
                         sleep(Duration::from_millis(random.between(100, 800))).await;
                         say(&mut socket, "Thanks").await?;
+                    }
+                    "accepted" => {
+                        if let Some(id) = frame.get("messageId").and_then(Value::as_str) {
+                            tally.acknowledged_message(id);
+                        }
                     }
                     "ended" => return Ok(()),
                     _ => {}

@@ -1,13 +1,19 @@
 //! What the simulation saw from outside: counts, and a ledger of what the server acknowledged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ledgerline_schemas::id::InteractionId;
 
 /// Shared by everybody in the simulation.
 #[derive(Clone, Debug, Default)]
-pub struct Tally(Arc<Mutex<Totals>>);
+pub struct Tally {
+    totals: Arc<Mutex<Totals>>,
+    ledger: Option<Arc<Mutex<File>>>,
+}
 
 /// The counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,17 +54,46 @@ pub struct Totals {
     pub sip_answers: BTreeMap<u16, u64>,
     /// Answers and errors outside the scenario, with a sample each.
     pub surprises: BTreeMap<String, u64>,
-    /// Interactions whose beginning the server acknowledged (chat created).
-    pub acknowledged: BTreeSet<InteractionId>,
-    /// Call-IDs whose call the server answered with 200: their beginning is durable.
-    pub acknowledged_calls: BTreeSet<String>,
     /// REST commands the server acknowledged.
     pub commands_acknowledged: u64,
 }
 
 impl Tally {
+    /// A tally that also writes down, line by line and at once, whatever the server acknowledges: what a
+    /// crash of the server must not lose.
+    ///
+    /// # Errors
+    /// If the file cannot be opened for appending.
+    pub fn with_ledger(path: &Path) -> io::Result<Self> {
+        let file = File::options().create(true).append(true).open(path)?;
+        Ok(Self { totals: Arc::default(), ledger: Some(Arc::new(Mutex::new(file))) })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Totals> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_down(&self, line: &str) {
+        let Some(ledger) = &self.ledger else { return };
+        let mut file = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = writeln!(file, "{line}") {
+            tracing::error!(%error, "the ledger cannot be written");
+        }
+    }
+
+    /// The server said that this interaction exists.
+    pub fn acknowledged(&self, interaction: InteractionId) {
+        self.write_down(&format!("interaction {interaction}"));
+    }
+
+    /// The server answered the call with this Call-ID.
+    pub fn acknowledged_call(&self, call_id: &str) {
+        self.write_down(&format!("call {call_id}"));
+    }
+
+    /// The server took this message.
+    pub fn acknowledged_message(&self, message_id: &str) {
+        self.write_down(&format!("message {message_id}"));
     }
 
     /// Changes the counts.

@@ -6,6 +6,8 @@
 //! not at all. Nothing else: unsynced writes may be lost, torn between sectors and reordered.
 
 pub(crate) mod os;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) mod sim;
 
 use std::fmt;
 use std::io;

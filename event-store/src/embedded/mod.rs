@@ -223,3 +223,6 @@ impl EventWriter for EmbeddedLog {
             .save(consumer, position)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,14 +147,15 @@ fn settle(
             );
             active.wipe(until).map_err(at.io("discarding an unfinished write"))?;
         }
+        if !faults.no_sync_at_open() {
+            // Before the mark is written: a mark that outlives what it vouches for would look like damage.
+            active.sync().map_err(at.io("syncing a segment"))?;
+        }
         if !scanned.sealed {
             if !faults.no_sync_at_open() {
                 active.mark(state.next_position).map_err(at.io("marking the end"))?;
             }
             return Ok(active);
-        }
-        if !faults.no_sync_at_open() {
-            active.sync().map_err(at.io("syncing a segment"))?;
         }
     }
     let birth = Birth {

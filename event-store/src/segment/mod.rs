@@ -110,3 +110,6 @@ impl<'a> Bytes<'a> {
         self.array().map(i64::from_le_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

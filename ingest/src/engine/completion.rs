@@ -108,7 +108,7 @@ impl Completion {
     fn poison(&self, reason: &str) {
         if self.healthy.borrow().is_ok() {
             tracing::error!(reason, "the engine stops: its log failed");
-            self.healthy.send_replace(Err(reason.to_owned()));
+            let _ = self.healthy.send_replace(Err(reason.to_owned()));
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use ledgerline_event_store::{Append, EventWriter};
+use ledgerline_event_store::{Append, EventWriter, Submitted};
 use ledgerline_routing_core::{
     Committed, Effect, EffectId, State, Step, confirm, decide_mut, next_timeout, snapshot,
 };
@@ -49,10 +49,11 @@ pub(super) fn spawn(
     recovered: Recovered,
 ) -> Result<Engine, StartError> {
     let now = (options.clock)();
-    let started = announce(log.as_ref(), &recovered, now)?;
+    let announced = announce(log.as_ref(), &recovered, now)?;
+    let started = announced.appended.last;
     let (inputs, input) = sync_channel(options.queue_max);
     let (line, completed) = sync_channel(IN_FLIGHT);
-    let durable = watch::Sender::new(started);
+    let durable = watch::Sender::new(recovered.position);
     let healthy = watch::Sender::new(Ok(()));
     let handle =
         EngineHandle { org_id, inputs, durable: durable.subscribe(), healthy: healthy.subscribe() };
@@ -79,6 +80,12 @@ pub(super) fn spawn(
         position: started,
         since_snapshot: 0,
     };
+    driver.queue(Pending::Decision {
+        submitted: announced,
+        accepted: Accepted { position: started, events: Vec::new().into() },
+        effects: Vec::new(),
+        reply: None,
+    });
     let completion = std::thread::Builder::new()
         .name("engine-completion".to_owned())
         .spawn(move || completion.run(completed))?;
@@ -92,7 +99,7 @@ fn announce(
     log: &dyn EventWriter,
     recovered: &Recovered,
     now: Timestamp,
-) -> Result<Position, StartError> {
+) -> Result<Submitted, StartError> {
     let stream = StreamId::new("engine");
     let epoch = log.stream_head(&stream)?.map_or(1, |version| version.0 + 2);
     let hash = snapshot::hash(&recovered.state);
@@ -119,7 +126,7 @@ fn announce(
         }],
         expected: Vec::new(),
     };
-    Ok(log.submit(append)?.wait_blocking()?.last)
+    Ok(log.submit(append)?)
 }
 
 impl Driver {
@@ -257,7 +264,7 @@ impl Driver {
 
     fn poison(&self, reason: &str, reply: Option<Reply>) {
         tracing::error!(reason, "the engine stops: its state is ahead of the log");
-        self.failed.send_replace(Err(reason.to_owned()));
+        let _ = self.failed.send_replace(Err(reason.to_owned()));
         if let Some(reply) = reply {
             let result = Err(EngineError::Unavailable(reason.to_owned()));
             self.queue(Pending::Answer { result, reply });

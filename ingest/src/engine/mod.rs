@@ -24,7 +24,7 @@ use ledgerline_event_store::EventWriter;
 use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::id::OrgId;
 
-pub use effects::{EffectSinks, Routed};
+pub use effects::{Delivery, EffectSinks, Routed};
 pub use handle::{Accepted, EngineError, EngineHandle};
 pub use recovery::{Recovered, replay};
 

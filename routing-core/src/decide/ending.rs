@@ -88,7 +88,9 @@ impl Decision<'_> {
             LastStage::Queue | LastStage::Offer => {
                 let why = match ending.end {
                     TerminatingEnd::Customer => RescindReason::CustomerLeft,
-                    TerminatingEnd::Agent | TerminatingEnd::System => RescindReason::QueueLeft,
+                    TerminatingEnd::Agent | TerminatingEnd::System | TerminatingEnd::Unknown => {
+                        RescindReason::QueueLeft
+                    }
                 };
                 self.leave_queue(id, ending.leave_reason(), why);
             }

@@ -36,9 +36,12 @@ impl Decision<'_> {
             let Some(queue_id) = self.state.reroute.keys().next().copied() else { return };
             self.cause = None;
             let leg = self.best_pair(queue_id).or_else(|| self.first_waiting(queue_id));
-            match leg {
-                Some(id) => self.route_leg(id, DecisionTrigger::ConfigChanged),
-                None => return,
+            let before = self.steps.len();
+            if let Some(id) = leg {
+                self.route_leg(id, DecisionTrigger::ConfigChanged);
+            }
+            if self.steps.len() == before {
+                return;
             }
         }
     }

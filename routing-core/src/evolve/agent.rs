@@ -2,8 +2,7 @@
 
 use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::event::agent::{
-    AgentDeviceChanged, AgentSessionEnded, AgentSessionStarted, AgentStateChanged, AgentStateName,
-    SignOutReason,
+    AgentSessionEnded, AgentSessionStarted, AgentStateChanged, AgentStateName, SignOutReason,
 };
 
 use crate::state::State;
@@ -61,12 +60,5 @@ pub(super) fn state_changed(state: &mut State, time: Timestamp, it: &AgentStateC
         if it.to == AgentStateName::Available {
             agent.available_since = time;
         }
-    });
-}
-
-pub(super) fn device_changed(state: &mut State, it: &AgentDeviceChanged) {
-    state.with_agent(it.agent_id, |agent| {
-        agent.device_type = it.device_type;
-        agent.dn.clone_from(&it.dn);
     });
 }

@@ -3,7 +3,7 @@
 use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::event::agent::SlotState;
 use ledgerline_schemas::event::leg::{LegConnected, LegDisconnected};
-use ledgerline_schemas::event::wrapup::{WrapUpEnded, WrapUpExtended, WrapUpStarted};
+use ledgerline_schemas::event::wrapup::{WrapUpEnded, WrapUpStarted};
 use ledgerline_schemas::id::{InteractionId, LegId, UserId};
 
 use crate::state::State;
@@ -90,14 +90,8 @@ pub(super) fn wrapup_started(state: &mut State, time: Timestamp, it: &WrapUpStar
             WrapUp { agent_id: it.agent_id, started_at: time, auto_end_at: it.auto_end_at };
         interaction.wrapups.insert(it.leg_id, wrapup);
     });
-    state.with_agent(it.agent_id, |agent| drop(agent.work.insert(it.leg_id, work)));
-}
-
-pub(super) fn wrapup_extended(state: &mut State, it: &WrapUpExtended) {
-    state.with_interaction(it.interaction_id, |interaction| {
-        if let Some(wrapup) = interaction.wrapups.get_mut(&it.leg_id) {
-            wrapup.auto_end_at = it.auto_end_at;
-        }
+    state.with_agent(it.agent_id, |agent| {
+        agent.work.insert(it.leg_id, work);
     });
 }
 

@@ -53,7 +53,8 @@ pub(super) fn ended(state: &mut State, it: &InteractionEnded) {
         {
             // A customer who left is gone whether or not the edge ever reports the end of the wire.
             media.phase = match it.terminating_end {
-                TerminatingEnd::Customer => MediaPhase::Ended,
+                // Imported history has no media, and its source may not say who ended it.
+                TerminatingEnd::Customer | TerminatingEnd::Unknown => MediaPhase::Ended,
                 TerminatingEnd::Agent | TerminatingEnd::System => MediaPhase::Releasing,
             };
         }

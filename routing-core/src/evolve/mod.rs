@@ -88,13 +88,11 @@ pub(crate) fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::HoldStarted(it) => conversation::held(state, time, it.interaction_id, true),
         Event::HoldEnded(it) => conversation::held(state, time, it.interaction_id, false),
         Event::WrapUpStarted(it) => conversation::wrapup_started(state, time, it),
-        Event::WrapUpExtended(it) => conversation::wrapup_extended(state, it),
         Event::WrapUpEnded(it) => conversation::wrapup_ended(state, time, it),
 
         Event::AgentSessionStarted(it) => agent::started(state, time, it),
         Event::AgentSessionEnded(it) => agent::ended(state, it),
         Event::AgentStateChanged(it) => agent::state_changed(state, time, it),
-        Event::AgentDeviceChanged(it) => agent::device_changed(state, it),
 
         Event::TimerFired(it) => queue::timer_fired(state, it),
         _ => {}
@@ -113,7 +111,8 @@ fn config(state: &mut State, time: Timestamp, change: &ConfigChange) {
         ),
     }
     let queue_id = QueueId::new(change.entity_id.uuid());
-    if state.index.waiting.contains_key(&queue_id) {
+    let known = state.config.queue(queue_id).is_some();
+    if known && state.index.waiting.contains_key(&queue_id) {
         state.reroute.entry(queue_id).or_insert(time);
     }
 }

@@ -137,7 +137,9 @@ pub(super) fn offer_over(
         }
     });
     if let Some(leg_id) = leg_id {
-        state.with_agent(agent_id, |agent| drop(agent.work.remove(&leg_id)));
+        state.with_agent(agent_id, |agent| {
+            agent.work.remove(&leg_id);
+        });
     }
 }
 

@@ -165,6 +165,16 @@ macro_rules! events {
                 };
                 value.unwrap_or(Value::Null)
             }
+
+            /// The payload as JSON text, written without building the value first.
+            #[must_use]
+            pub fn to_json_text(&self) -> String {
+                let text = match self {
+                    $(Self::$variant(payload) => serde_json::to_string(payload),)*
+                    Self::Config(change) => serde_json::to_string(change),
+                };
+                text.unwrap_or_else(|_| "null".to_owned())
+            }
         }
 
         $(impl From<$payload> for Event {

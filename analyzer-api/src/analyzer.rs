@@ -1,0 +1,331 @@
+//! A question from any door to its answer: permission, one snapshot, plan, governed rows, access event.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::ParamValues;
+use datafusion::sql::sqlparser::ast::Statement;
+use ledgerline_access::Principal;
+use ledgerline_projections::Snapshot;
+use ledgerline_schemas::event::access::{AccessDenied, AccessQueryRun};
+use ledgerline_schemas::{Event, Position};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::error::QueryError;
+use crate::govern::stream::RowStream;
+use crate::ports::{
+    AccessRecorder, Authenticator, LogSource, ScramStore, SnapshotSource, may_query,
+};
+use crate::session::{Plan, SqlSession};
+
+/// What the analyzer stands on.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// Tables.
+    pub snapshots: Arc<dyn SnapshotSource>,
+    /// Logs, for histories.
+    pub logs: Arc<dyn LogSource>,
+    /// Access events.
+    pub recorder: Arc<dyn AccessRecorder>,
+    /// Bearer tokens.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Database users.
+    pub scram: Arc<dyn ScramStore>,
+}
+
+/// State shared by all doors. Clones share it.
+#[derive(Clone, Debug)]
+pub struct AnalyzerState {
+    pub(crate) engine: Engine,
+    pub(crate) ports: Ports,
+}
+
+/// Through which door a question came; part of its access event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// `POST /v1/sql`.
+    Http,
+    /// The PostgreSQL wire.
+    Pgwire,
+    /// The command line on a data directory.
+    Cli,
+}
+
+impl Door {
+    /// The name in access events.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Pgwire => "pgwire",
+            Self::Cli => "cli",
+        }
+    }
+}
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Who asks.
+    pub principal: Principal,
+    /// Through which door.
+    pub door: Door,
+    /// The text.
+    pub sql: String,
+    /// Values of `$1`, `$2` …
+    pub parameters: Option<ParamValues>,
+    /// Cancels it.
+    pub cancel: CancellationToken,
+    /// Number of the connection, for `pg_backend_pid()`; 0 without.
+    pub backend_pid: i32,
+}
+
+impl AnalyzerState {
+    /// State over an engine and its ports.
+    #[must_use]
+    pub const fn new(engine: Engine, ports: Ports) -> Self {
+        Self { engine, ports }
+    }
+
+    /// Answers a question. The rows are computed while they are read.
+    ///
+    /// # Errors
+    /// [`QueryError`]; it is recorded before it is returned.
+    pub async fn ask(&self, question: Question) -> Result<Answer, QueryError> {
+        self.ask_parsed(question, None).await
+    }
+
+    /// The same for a statement that is parsed already; its text is only recorded.
+    pub(crate) async fn ask_parsed(
+        &self,
+        question: Question,
+        statement: Option<Statement>,
+    ) -> Result<Answer, QueryError> {
+        let mut audit = Audit::new(self, &question);
+        let outcome = self.answer(&question, statement, &mut audit).await;
+        match outcome {
+            Ok((position, rows)) => Ok(Answer { position, rows, audit }),
+            Err(error) => Err(audit.fail(error).await),
+        }
+    }
+
+    /// Records a question that failed before it could be asked, and gives its error back.
+    pub(crate) async fn refuse(&self, question: &Question, error: QueryError) -> QueryError {
+        Audit::new(self, question).fail(error).await
+    }
+
+    /// The newest snapshot of the principal's organization, if the principal may query it.
+    pub(crate) fn admit(&self, principal: &Principal) -> Result<Arc<Snapshot>, QueryError> {
+        if !may_query(principal) {
+            return Err(QueryError::NotAllowed(
+                "SQL is for analysts, auditors, supervisors and administrators".to_owned(),
+            ));
+        }
+        self.ports
+            .snapshots
+            .snapshot(principal.org_id)
+            .ok_or_else(|| QueryError::NotReady(principal.org_id.to_string()))
+    }
+
+    async fn answer(
+        &self,
+        question: &Question,
+        statement: Option<Statement>,
+        audit: &mut Audit,
+    ) -> Result<(Position, RowStream), QueryError> {
+        let snapshot = self.admit(&question.principal)?;
+        let position = snapshot.position;
+        audit.position = position;
+        let clockwork = self.engine.clockwork(question.cancel.clone());
+        let planning = self.plan(
+            snapshot,
+            question.principal.clone(),
+            question.backend_pid,
+            question.sql.clone(),
+            statement,
+        );
+        let (session, mut plan) = clockwork.bound(planning).await??;
+        if let Some(parameters) = &question.parameters {
+            plan.logical = plan.logical.with_param_values(parameters.clone())?;
+        }
+        Ok((position, self.engine.run(session, plan, clockwork).await?))
+    }
+
+    /// Plans on the engine's threads.
+    pub(crate) async fn plan(
+        &self,
+        snapshot: Arc<Snapshot>,
+        principal: Principal,
+        backend_pid: i32,
+        sql: String,
+        statement: Option<Statement>,
+    ) -> Result<(Arc<SqlSession>, Plan), QueryError> {
+        let engine = self.engine.clone();
+        self.engine
+            .compute(async move {
+                let session =
+                    Arc::new(SqlSession::open(&engine, &snapshot, &principal, backend_pid)?);
+                let plan = match statement {
+                    Some(statement) => session.plan(statement).await?,
+                    None => session.plan_text(&sql).await?,
+                };
+                Ok((session, plan))
+            })
+            .await
+    }
+
+    /// Records that something was refused; a failure to record it is logged.
+    pub(crate) async fn record_denied(&self, principal: &Principal, action: &str, reason: &str) {
+        let event = AccessDenied {
+            principal: principal.subject.clone(),
+            action: action.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if let Err(error) = self.ports.recorder.record(principal, event.into()).await {
+            tracing::error!(%error, "a refusal could not be recorded");
+        }
+    }
+}
+
+/// An answer: its position, its columns, its rows.
+pub struct Answer {
+    position: Position,
+    rows: RowStream,
+    audit: Audit,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// The position of the log at which the answer is true.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The columns.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.rows.schema)
+    }
+
+    /// The next rows. `None` comes only when the access event of the whole answer is durable.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, QueryError>> {
+        match self.rows.next().await {
+            Some(Ok(batch)) => {
+                self.audit.rows = self.rows.rows;
+                Some(Ok(batch))
+            }
+            Some(Err(error)) => Some(Err(self.audit.fail(error).await)),
+            None => self.audit.finish("ok").await.err().map(Err),
+        }
+    }
+}
+
+/// The access event of one question. Recorded once, whatever happens: also when the asker leaves.
+struct Audit {
+    recorder: Arc<dyn AccessRecorder>,
+    principal: Principal,
+    door: Door,
+    sql_sha256: String,
+    position: Position,
+    rows: u64,
+    open: bool,
+}
+
+impl Audit {
+    fn new(state: &AnalyzerState, question: &Question) -> Self {
+        Self {
+            recorder: Arc::clone(&state.ports.recorder),
+            principal: question.principal.clone(),
+            door: question.door,
+            sql_sha256: hex(&Sha256::digest(question.sql.as_bytes())),
+            position: Position::START,
+            rows: 0,
+            open: true,
+        }
+    }
+
+    fn event(&self, outcome: &str) -> Event {
+        AccessQueryRun {
+            principal: self.principal.subject.clone(),
+            door: self.door.name().to_owned(),
+            sql_sha256: self.sql_sha256.clone(),
+            as_of_position: self.position,
+            rows: self.rows,
+            masked_columns: Vec::new(),
+            outcome: outcome.to_owned(),
+        }
+        .into()
+    }
+
+    async fn finish(&mut self, outcome: &str) -> Result<(), QueryError> {
+        if !self.open {
+            return Ok(());
+        }
+        self.open = false;
+        metrics::counter!("analyzer_queries_total", "door" => self.door.name(),
+            "outcome" => outcome.to_owned())
+        .increment(1);
+        self.recorder
+            .record(&self.principal, self.event(outcome))
+            .await
+            .map_err(QueryError::NotRecorded)
+    }
+
+    /// Records the failure and gives it back.
+    async fn fail(&mut self, error: QueryError) -> QueryError {
+        if let QueryError::NotAllowed(reason) = &error {
+            let event = AccessDenied {
+                principal: self.principal.subject.clone(),
+                action: "sql_query".to_owned(),
+                reason: reason.clone(),
+            };
+            if let Err(reason) = self.recorder.record(&self.principal, event.into()).await {
+                tracing::error!(%reason, "a refusal could not be recorded");
+            }
+        }
+        match self.finish(error.code()).await {
+            Ok(()) => error,
+            Err(unrecorded) => {
+                tracing::error!(error = %unrecorded, "a query could not be recorded");
+                error
+            }
+        }
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        let event = self.event("cancelled");
+        let (recorder, principal) = (Arc::clone(&self.recorder), self.principal.clone());
+        // Outside a runtime nothing is served any more, so nobody can be told.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = recorder.record(&principal, event).await {
+                    tracing::error!(%error, "a cancelled query could not be recorded");
+                }
+            });
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,5 @@
+//! What keeps a query within its bounds: memory, files, time, rows and bytes.
+
+pub(crate) mod files;
+pub(crate) mod memory;
+pub(crate) mod stream;

@@ -1,0 +1,28 @@
+//! A history as text for a terminal.
+
+use std::fmt::Write as _;
+
+use super::Step;
+
+/// One paragraph a step: position, time and type; actor and sentence; the reason, indented.
+#[must_use]
+pub fn render(steps: &[Step]) -> String {
+    let mut text = String::new();
+    let width = steps.last().map_or(1, |step| step.position.to_string().len());
+    for step in steps {
+        let actor = match step.actor.id.as_str() {
+            "" => step.actor.kind.name().to_owned(),
+            id => format!("{}:{id}", step.actor.kind.name()),
+        };
+        let position = step.position;
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{position:>width$}  {}  {}  [{actor}]", step.time, step.event_type);
+        let _ = writeln!(text, "{:width$}  {}", "", step.what);
+        for line in step.why.iter().flat_map(|why| why.lines()) {
+            let _ = writeln!(text, "{:width$}    why: {line}", "");
+        }
+    }
+    let plural = if steps.len() == 1 { "" } else { "s" };
+    let _ = writeln!(text, "{} step{plural}", steps.len());
+    text
+}

@@ -1,0 +1,343 @@
+//! Functions over the catalogs.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::ScalarUDF;
+
+use super::model::{
+    CLASS_OF_FUNCTIONS, CLASS_OF_TABLES, INFORMATION_SCHEMA, Model, OID, PG_CATALOG, PUBLIC,
+};
+use super::statics::StaticCatalog;
+use crate::error::QueryError;
+use crate::functions::per_row::{Arguments, Cell, function};
+
+/// Every function of this module for one session.
+pub(crate) fn all(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarUDF> {
+    let mut functions = names_and_ids(model, statics);
+    functions.extend(descriptions(model, statics));
+    functions.extend(definitions());
+    functions.extend(sizes(model));
+    functions.extend(privileges());
+    functions
+}
+
+fn int(args: Arguments<'_>, index: usize) -> Option<i64> {
+    args.get(index).copied().flatten().and_then(|text| text.trim().parse().ok())
+}
+
+fn text<'a>(args: Arguments<'a>, index: usize) -> Option<&'a str> {
+    args.get(index).copied().flatten()
+}
+
+fn unknown(what: &str, name: &str) -> DataFusionError {
+    DataFusionError::External(Box::new(QueryError::Table(format!(
+        "{what} \"{name}\" does not exist"
+    ))))
+}
+
+/// `schema.name`, `name` or `"name"` without schema and quotes.
+fn bare(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name).trim_matches('"')
+}
+
+/// The id of `name` by `find`: a number is an id already, an unknown name an error.
+fn id_of(what: &str, args: Arguments<'_>, find: impl Fn(&str) -> Option<i64>) -> Result<Cell> {
+    let Some(name) = text(args, 0) else { return Ok(Cell::Null) };
+    match name.parse::<i64>().ok().or_else(|| find(bare(name))) {
+        Some(oid) => Ok(Cell::Int(oid)),
+        None => Err(unknown(what, name)),
+    }
+}
+
+fn namespace(name: &str) -> Option<i64> {
+    match name {
+        "pg_catalog" => Some(PG_CATALOG),
+        "public" => Some(PUBLIC),
+        "information_schema" => Some(INFORMATION_SCHEMA),
+        _ => None,
+    }
+}
+
+fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarUDF> {
+    let mut list = Vec::new();
+    let mut add =
+        |name, returns, body: Box<dyn Fn(Arguments<'_>) -> Result<Cell> + Send + Sync>| {
+            list.push(function(name, returns, body));
+        };
+    let m = Arc::clone(model);
+    add(
+        "regclass_in",
+        OID,
+        Box::new(move |args| {
+            id_of("relation", args, |name| m.table_named(name).map(|table| table.oid))
+        }),
+    );
+    let m = Arc::clone(model);
+    add(
+        "to_regclass",
+        OID,
+        Box::new(move |args| {
+            let found = text(args, 0).and_then(|name| m.table_named(bare(name)));
+            Ok(found.map_or(Cell::Null, |table| Cell::Int(table.oid)))
+        }),
+    );
+    let m = Arc::clone(model);
+    add(
+        "regclass_out",
+        DataType::Utf8,
+        Box::new(move |args| {
+            Ok(int(args, 0)
+                .map(|oid| {
+                    m.table(oid).map_or_else(|| oid.to_string(), |it| it.def.name.to_owned())
+                })
+                .into())
+        }),
+    );
+    let s = Arc::clone(statics);
+    add("regtype_in", OID, Box::new(move |args| id_of("type", args, |name| s.type_oid(name))));
+    for name in ["regtype_out", "format_type"] {
+        let s = Arc::clone(statics);
+        add(
+            name,
+            DataType::Utf8,
+            Box::new(move |args| {
+                let of = |oid| s.type_name(oid).unwrap_or_else(|| "???".to_owned());
+                // Id 0 stands for no type.
+                Ok(int(args, 0).map(|oid| if oid == 0 { "-".to_owned() } else { of(oid) }).into())
+            }),
+        );
+    }
+    add("regnamespace_in", OID, Box::new(|args| id_of("schema", args, namespace)));
+    add(
+        "regnamespace_out",
+        DataType::Utf8,
+        Box::new(|args| {
+            let name = |oid| {
+                let known = ["pg_catalog", "public", "information_schema"];
+                let found = known.into_iter().find(|name| namespace(name) == Some(oid));
+                found.map_or_else(|| oid.to_string(), str::to_owned)
+            };
+            Ok(int(args, 0).map(name).into())
+        }),
+    );
+    let m = Arc::clone(model);
+    add(
+        "regrole_in",
+        OID,
+        Box::new(move |args| {
+            id_of("role", args, |name| m.roles.iter().find(|it| it.name == name).map(|it| it.oid))
+        }),
+    );
+    for name in ["regrole_out", "pg_get_userbyid"] {
+        let m = Arc::clone(model);
+        add(
+            name,
+            DataType::Utf8,
+            Box::new(move |args| {
+                let of = |oid| {
+                    m.role(oid).map_or_else(|| format!("unknown (OID={oid})"), |it| it.name.clone())
+                };
+                Ok(int(args, 0).map(of).into())
+            }),
+        );
+    }
+    for name in ["regproc_in", "regprocedure_in"] {
+        let m = Arc::clone(model);
+        add(
+            name,
+            OID,
+            Box::new(move |args| {
+                id_of("function", args, |name| {
+                    let name = name.split('(').next().unwrap_or(name);
+                    m.functions.iter().find(|it| it.name == name).map(|it| it.oid)
+                })
+            }),
+        );
+    }
+    for name in ["regproc_out", "regprocedure_out"] {
+        let m = Arc::clone(model);
+        add(
+            name,
+            DataType::Utf8,
+            Box::new(move |args| {
+                let of =
+                    |oid| m.function(oid).map_or_else(|| oid.to_string(), |it| it.name.to_owned());
+                Ok(int(args, 0).map(|oid| if oid == 0 { "-".to_owned() } else { of(oid) }).into())
+            }),
+        );
+    }
+    add(
+        "pg_encoding_to_char",
+        DataType::Utf8,
+        Box::new(|args| {
+            Ok(int(args, 0)
+                .map(|code| if code == 6 { "UTF8".to_owned() } else { String::new() })
+                .into())
+        }),
+    );
+    // Everything that is listed lies in a schema of the search path.
+    for name in [
+        "pg_table_is_visible",
+        "pg_type_is_visible",
+        "pg_function_is_visible",
+        "pg_operator_is_visible",
+        "pg_collation_is_visible",
+        "pg_opclass_is_visible",
+        "pg_ts_config_is_visible",
+    ] {
+        add(
+            name,
+            DataType::Boolean,
+            Box::new(|args| Ok(int(args, 0).map_or(Cell::Null, |_| Cell::Bool(true)))),
+        );
+    }
+    list
+}
+
+fn descriptions(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarUDF> {
+    let m = Arc::clone(model);
+    let column = function("col_description", DataType::Utf8, move |args| {
+        let found = (|| {
+            let number = usize::try_from(int(args, 1)?).ok()?.checked_sub(1)?;
+            m.table(int(args, 0)?)?.def.columns.get(number)
+        })();
+        Ok(found.map(|column| column.doc.to_owned()).into())
+    });
+    let m = Arc::clone(model);
+    let object = function("obj_description", DataType::Utf8, move |args| {
+        let of = |oid| {
+            let table = m.table(oid).map(|it| (CLASS_OF_TABLES, "pg_class", it.def.doc));
+            let function = m.function(oid).map(|it| (CLASS_OF_FUNCTIONS, "pg_proc", it.doc));
+            let (_, class, doc) = table.or(function)?;
+            let asked = text(args, 1).unwrap_or(class);
+            (asked == class).then(|| doc.to_owned())
+        };
+        Ok(int(args, 0).and_then(of).into())
+    });
+    let shared = function("shobj_description", DataType::Utf8, |_| Ok(Cell::Null));
+    let m = Arc::clone(model);
+    let result = function("pg_get_function_result", DataType::Utf8, move |args| {
+        Ok(int(args, 0).and_then(|oid| m.function(oid)).map(|it| it.result.to_owned()).into())
+    });
+    let arguments =
+        ["pg_get_function_arguments", "pg_get_function_identity_arguments"].map(|name| {
+            let m = Arc::clone(model);
+            function(name, DataType::Utf8, move |args| {
+                Ok(int(args, 0)
+                    .and_then(|oid| m.function(oid))
+                    .map(|it| it.arguments.to_owned())
+                    .into())
+            })
+        });
+    let _ = statics;
+    [column, object, shared, result].into_iter().chain(arguments).collect()
+}
+
+/// Definitions of objects that do not exist here: no views, indexes, constraints, rules, triggers.
+fn definitions() -> Vec<ScalarUDF> {
+    let mut list: Vec<ScalarUDF> = [
+        "pg_get_viewdef",
+        "pg_get_indexdef",
+        "pg_get_constraintdef",
+        "pg_get_ruledef",
+        "pg_get_triggerdef",
+        "pg_get_partkeydef",
+        "pg_get_partition_constraintdef",
+        "pg_get_statisticsobjdef_columns",
+        "pg_get_functiondef",
+        "pg_get_serial_sequence",
+        "pg_tablespace_location",
+    ]
+    .into_iter()
+    .map(|name| function(name, DataType::Utf8, |_| Ok(Cell::Null)))
+    .collect();
+    // Expressions are stored as their text.
+    list.push(function("pg_get_expr", DataType::Utf8, |args| {
+        Ok(text(args, 0).map(str::to_owned).into())
+    }));
+    for name in ["pg_relation_is_publishable", "pg_is_other_temp_schema"] {
+        list.push(function(name, DataType::Boolean, |_| Ok(Cell::Bool(false))));
+    }
+    list.push(function("pg_my_temp_schema", OID, |_| Ok(Cell::Int(0))));
+    for (name, quote) in [("quote_ident", '"'), ("quote_literal", '\'')] {
+        list.push(function(name, DataType::Utf8, move |args| {
+            Ok(text(args, 0).map(|text| quoted(text, quote)).into())
+        }));
+    }
+    list
+}
+
+fn quoted(text: &str, quote: char) -> String {
+    let plain = quote == '"'
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain {
+        return text.to_owned();
+    }
+    format!("{quote}{}{quote}", text.replace(quote, &format!("{quote}{quote}")))
+}
+
+fn sizes(model: &Arc<Model>) -> Vec<ScalarUDF> {
+    let mut list: Vec<ScalarUDF> = ["pg_relation_size", "pg_table_size", "pg_total_relation_size"]
+        .into_iter()
+        .map(|name| {
+            let m = Arc::clone(model);
+            function(name, DataType::Int64, move |args| {
+                let table = match int(args, 0) {
+                    Some(oid) => m.table(oid),
+                    None => text(args, 0).and_then(|name| m.table_named(bare(name))),
+                };
+                Ok(table.map_or(Cell::Null, |table| Cell::Int(table.bytes)))
+            })
+        })
+        .collect();
+    list.push(function("pg_indexes_size", DataType::Int64, |_| Ok(Cell::Int(0))));
+    let m = Arc::clone(model);
+    list.push(function("pg_database_size", DataType::Int64, move |_| {
+        Ok(Cell::Int(m.tables.iter().map(|table| table.bytes).sum()))
+    }));
+    list.push(function("pg_size_pretty", DataType::Utf8, |args| {
+        Ok(int(args, 0).map(pretty).into())
+    }));
+    list
+}
+
+fn pretty(bytes: i64) -> String {
+    let (mut value, mut unit) = (bytes, "bytes");
+    for next in ["kB", "MB", "GB", "TB"] {
+        if value.abs() < 10 * 1024 {
+            break;
+        }
+        // Half a unit rounds up, as PostgreSQL does.
+        value = (value + 512) / 1024;
+        unit = next;
+    }
+    format!("{value} {unit}")
+}
+
+/// Everything visible may be read, nothing may be changed.
+fn privileges() -> Vec<ScalarUDF> {
+    [
+        "has_table_privilege",
+        "has_schema_privilege",
+        "has_database_privilege",
+        "has_function_privilege",
+        "has_column_privilege",
+        "has_any_column_privilege",
+    ]
+    .into_iter()
+    .map(|name| {
+        function(name, DataType::Boolean, |args| {
+            let Some(asked) = args.last().copied().flatten() else { return Ok(Cell::Null) };
+            let reading = |one: &str| {
+                ["SELECT", "USAGE", "CONNECT", "EXECUTE"]
+                    .iter()
+                    .any(|it| one.trim().eq_ignore_ascii_case(it))
+            };
+            Ok(Cell::Bool(asked.split(',').any(reading)))
+        })
+    })
+    .collect()
+}

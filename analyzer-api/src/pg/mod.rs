@@ -1,0 +1,62 @@
+//! `pg_catalog`: tables that describe ours in the form PostgreSQL clients read.
+//!
+//! Clients ask these tables with ordinary SQL; no query text is recognized anywhere. What depends on our
+//! tables is made here from their definitions; what PostgreSQL ships unchanged (types, operators,
+//! built-in functions) comes from `datafusion-pg-catalog`'s exports.
+
+pub(crate) mod functions;
+pub(crate) mod model;
+pub(crate) mod rows;
+pub(crate) mod statics;
+pub(crate) mod tables;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::datasource::MemTable;
+use datafusion::error::Result;
+
+/// The schema `pg_catalog` of one session. Its tables are made when they are asked for.
+pub(crate) struct PgCatalog {
+    statics: Arc<statics::StaticCatalog>,
+    model: Arc<model::Model>,
+}
+
+impl PgCatalog {
+    pub(crate) const fn new(
+        statics: Arc<statics::StaticCatalog>,
+        model: Arc<model::Model>,
+    ) -> Self {
+        Self { statics, model }
+    }
+}
+
+impl fmt::Debug for PgCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PgCatalog")
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for PgCatalog {
+    fn table_names(&self) -> Vec<String> {
+        let own = tables::NAMES.iter().map(|name| (*name).to_owned());
+        let fixed = self.statics.names().filter(|name| !tables::NAMES.contains(&name.as_str()));
+        own.chain(fixed.cloned()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let batches = match tables::build(name, &self.model, &self.statics)? {
+            Some(batches) => Some(batches),
+            None => self.statics.table(name),
+        };
+        let Some((schema, batches)) = batches else { return Ok(None) };
+        Ok(Some(Arc::new(MemTable::try_new(schema, vec![batches])?)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        tables::NAMES.contains(&name) || self.statics.table(name).is_some()
+    }
+}

@@ -1,0 +1,132 @@
+//! Catalog tables that are the same in every installation, and the names of types.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::error::Result;
+use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
+use datafusion_pg_catalog::pg_catalog::{
+    PG_CATALOG_TABLES, PgCatalogSchemaProvider, PgCatalogStaticTables, PgCatalogTable,
+};
+
+/// A table as schema and rows.
+pub(crate) type Table = (SchemaRef, Vec<RecordBatch>);
+
+/// The tables, loaded once for the engine.
+pub(crate) struct StaticCatalog {
+    tables: BTreeMap<String, Table>,
+    type_names: BTreeMap<i64, String>,
+}
+
+impl fmt::Debug for StaticCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StaticCatalog of {} tables", self.tables.len())
+    }
+}
+
+impl StaticCatalog {
+    pub(crate) fn load() -> Result<Self> {
+        let nothing: Arc<dyn CatalogProviderList> = Arc::new(MemoryCatalogProviderList::new());
+        let exports = PgCatalogSchemaProvider::try_new(
+            nothing,
+            Arc::new(PgCatalogStaticTables::try_new()?),
+            EmptyContextProvider,
+        )?;
+        let mut tables = BTreeMap::new();
+        for name in PG_CATALOG_TABLES {
+            let table = match exports.build_table_by_name(name)? {
+                Some(PgCatalogTable::Static(table)) => plain(&table.schema(), table.data())?,
+                Some(PgCatalogTable::Empty(table)) => plain(&table.schema(), &[])?,
+                // These describe the tables at hand; ours are made from their definitions.
+                Some(PgCatalogTable::Dynamic(_)) | None => continue,
+            };
+            tables.insert((*name).to_owned(), table);
+        }
+        let type_names = type_names(tables.get("pg_type"))?;
+        Ok(Self { tables, type_names })
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        self.tables.keys()
+    }
+
+    pub(crate) fn table(&self, name: &str) -> Option<Table> {
+        self.tables.get(name).cloned()
+    }
+
+    /// The name of a type as SQL writes it (`bigint`, not `int8`).
+    pub(crate) fn type_name(&self, oid: i64) -> Option<String> {
+        let name = self.type_names.get(&oid)?;
+        Some(match name.strip_prefix('_') {
+            Some(element) => format!("{}[]", sql_name(element)),
+            None => sql_name(name).to_owned(),
+        })
+    }
+
+    /// The id of a type by either of its names.
+    pub(crate) fn type_oid(&self, name: &str) -> Option<i64> {
+        self.type_names
+            .iter()
+            .find(|(_, known)| *known == name || sql_name(known) == name)
+            .map(|(oid, _)| *oid)
+    }
+}
+
+fn sql_name(name: &str) -> &str {
+    match name {
+        "int2" => "smallint",
+        "int4" => "integer",
+        "int8" => "bigint",
+        "float4" => "real",
+        "float8" => "double precision",
+        "bool" => "boolean",
+        "varchar" => "character varying",
+        "bpchar" => "character",
+        "char" => "\"char\"",
+        "timestamp" => "timestamp without time zone",
+        "timestamptz" => "timestamp with time zone",
+        "time" => "time without time zone",
+        "timetz" => "time with time zone",
+        other => other,
+    }
+}
+
+/// Without field metadata and with every column nullable, so that plans over it stay plain.
+fn plain(schema: &Schema, batches: &[RecordBatch]) -> Result<Table> {
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), field.data_type().clone(), true))
+        .collect::<Vec<_>>();
+    let schema = Arc::new(Schema::new(fields));
+    let batches = batches
+        .iter()
+        .map(|batch| Ok(RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())?))
+        .collect::<Result<Vec<_>>>()?;
+    Ok((schema, batches))
+}
+
+fn type_names(table: Option<&Table>) -> Result<BTreeMap<i64, String>> {
+    let mut names = BTreeMap::new();
+    for batch in table.iter().flat_map(|(_, batches)| batches) {
+        let (Some(oids), Some(texts)) =
+            (batch.column_by_name("oid"), batch.column_by_name("typname"))
+        else {
+            continue;
+        };
+        let (oids, texts) = (cast(oids, &DataType::Int64)?, cast(texts, &DataType::Utf8)?);
+        let (oids, texts) = (oids.as_primitive::<Int64Type>(), texts.as_string::<i32>());
+        for row in 0..batch.num_rows() {
+            if oids.is_valid(row) && texts.is_valid(row) {
+                names.insert(oids.value(row), texts.value(row).to_owned());
+            }
+        }
+    }
+    Ok(names)
+}

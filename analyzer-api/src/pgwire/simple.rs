@@ -1,0 +1,54 @@
+//! The simple protocol: text in, all statements of it answered in order.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use futures::Sink;
+use pgwire::api::portal::Format;
+use pgwire::api::query::SimpleQueryHandler;
+use pgwire::api::results::Response;
+use pgwire::api::store::PortalStore;
+use pgwire::api::{ClientInfo, ClientPortalStore};
+use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::messages::PgWireBackendMessage;
+
+use super::command;
+use super::connection::Connection;
+use super::encode::{from_query, response};
+
+#[async_trait]
+impl SimpleQueryHandler for Connection {
+    async fn do_query<C>(&self, _client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        self.principal()?;
+        let limit = self.state.engine.limits().sql_bytes_max;
+        let statements = match crate::sql::parse(query, limit) {
+            Ok(statements) => statements,
+            Err(error) => {
+                let question = self.question(query.to_owned())?;
+                let error = self.state.refuse(&question, error).await;
+                return Err(from_query(&error, Some(query)));
+            }
+        };
+        let mut responses = Vec::with_capacity(statements.len());
+        for statement in statements {
+            if command::is_command(&statement) {
+                responses.push(command::run(&statement)?);
+                continue;
+            }
+            let question = self.question(query.to_owned())?;
+            let answer = self
+                .state
+                .ask_parsed(question, Some(statement))
+                .await
+                .map_err(|error| from_query(&error, Some(query)))?;
+            responses.push(Response::Query(response(answer, &Format::UnifiedText)?));
+        }
+        Ok(responses)
+    }
+}

@@ -1,0 +1,100 @@
+//! What the analyzer needs from around it. `src/` wires the implementations.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ledgerline_access::{Principal, Role};
+use ledgerline_event_store::EventReader;
+use ledgerline_projections::Snapshot;
+use ledgerline_schemas::Event;
+use ledgerline_schemas::id::OrgId;
+
+/// Gives the newest tables of an organization.
+pub trait SnapshotSource: Send + Sync + fmt::Debug + 'static {
+    /// The newest snapshot; `None` when the organization is unknown or its tables are not built yet.
+    fn snapshot(&self, org_id: OrgId) -> Option<Arc<Snapshot>>;
+}
+
+/// Gives the reading side of an organization's log.
+pub trait LogSource: Send + Sync + fmt::Debug + 'static {
+    /// The log; `None` when the organization is unknown.
+    fn reader(&self, org_id: OrgId) -> Option<Arc<dyn EventReader>>;
+}
+
+/// A token was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AuthError(pub String);
+
+/// Turns a bearer token into a principal.
+pub trait Authenticator: Send + Sync + fmt::Debug + 'static {
+    /// Checks signature, times and claims.
+    ///
+    /// # Errors
+    /// [`AuthError`] with a reason that may be shown to the caller.
+    fn verify(&self, token: &str) -> Result<Principal, AuthError>;
+}
+
+/// What a database user's log-in is checked against (RFC 5802, SHA-256).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ScramVerifier {
+    /// The principal the user becomes. `None` for a name that does not exist: the exchange then runs to
+    /// its end and fails as a wrong password does, so that it does not tell which names exist.
+    pub principal: Option<Principal>,
+    /// Salt.
+    pub salt: Vec<u8>,
+    /// Rounds of PBKDF2, at least 4,096.
+    pub iterations: u32,
+    /// `Hi(password, salt, iterations)`, 32 bytes.
+    pub salted_password: Vec<u8>,
+}
+
+impl fmt::Debug for ScramVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScramVerifier").field("principal", &self.principal).finish_non_exhaustive()
+    }
+}
+
+/// The database users.
+pub trait ScramStore: Send + Sync + fmt::Debug + 'static {
+    /// The verifier of a user; a decoy without principal when there is no such user.
+    ///
+    /// # Errors
+    /// [`AuthError`] when the store cannot be read.
+    fn verifier(&self, user: &str) -> Result<ScramVerifier, AuthError>;
+}
+
+/// A future that an [`AccessRecorder`] gives back.
+pub type Recording<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+/// Appends access events to the log of the principal's organization.
+///
+/// An answer is not complete before its event is durable: if recording fails, the answer fails.
+pub trait AccessRecorder: Send + Sync + fmt::Debug + 'static {
+    /// Appends the event to the principal's access stream; resolves when it is durable.
+    fn record(&self, principal: &Principal, event: Event) -> Recording<'_>;
+}
+
+/// Whether the principal may ask SQL of its organization.
+#[must_use]
+pub fn may_query(principal: &Principal) -> bool {
+    [Role::Analyst, Role::Auditor, Role::Administrator, Role::Supervisor]
+        .iter()
+        .any(|role| principal.roles.contains(role))
+}
+
+/// Whether the principal may read histories and the `event_log` table of its organization.
+#[must_use]
+pub fn may_read_history(principal: &Principal) -> bool {
+    [Role::Auditor, Role::Administrator, Role::Supervisor]
+        .iter()
+        .any(|role| principal.roles.contains(role))
+}
+
+/// Whether the principal may see measured plans (`EXPLAIN ANALYZE` shows row counts).
+#[must_use]
+pub fn may_measure(principal: &Principal) -> bool {
+    principal.roles.contains(&Role::Administrator)
+}

@@ -1,0 +1,170 @@
+//! One principal's view of one snapshot: the tables it may see, the catalogs that describe them, the
+//! functions that tell who it is. A session lives for one query; nothing in it can be set.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
+};
+use datafusion::config::Dialect;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::registry::FunctionRegistry;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::Statement;
+use ledgerline_access::Principal;
+use ledgerline_projections::Snapshot;
+use ledgerline_schemas::Position;
+
+use crate::engine::{Engine, renamed};
+use crate::error::QueryError;
+use crate::functions::{service_level, session, single_value};
+use crate::govern::files::TableFiles;
+use crate::pg;
+use crate::ports::{may_measure, may_read_history};
+use crate::sql::{guard, names, rewrite};
+use crate::table::{SnapshotTable, location};
+
+/// Name of the one database a connection sees: its own organization.
+pub(crate) const DATABASE: &str = "ledgerline";
+/// Tables that only those see who may read histories.
+const HISTORY_TABLES: [&str; 1] = ["event_log"];
+
+/// Who a session stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) user: String,
+    pub(crate) database: String,
+    pub(crate) position: Position,
+    pub(crate) backend_pid: i32,
+}
+
+/// A planned statement.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) logical: LogicalPlan,
+    /// Names of the answer's columns; `None` leaves them as planned.
+    pub(crate) names: Option<Vec<String>>,
+}
+
+impl Plan {
+    /// The answer's columns as far as they are known before it runs.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        renamed(self.logical.schema().as_arrow(), self.names.as_deref())
+    }
+}
+
+/// A session.
+pub(crate) struct SqlSession {
+    state: SessionState,
+    vocabulary: rewrite::Vocabulary,
+    may_measure: bool,
+    sql_bytes_max: usize,
+}
+
+impl SqlSession {
+    /// Opens a session on a snapshot. The caller has checked that the principal may query.
+    pub(crate) fn open(
+        engine: &Engine,
+        snapshot: &Snapshot,
+        principal: &Principal,
+        backend_pid: i32,
+    ) -> Result<Self, QueryError> {
+        let visible: Vec<_> = snapshot
+            .tables
+            .values()
+            .filter(|table| {
+                may_read_history(principal) || !HISTORY_TABLES.contains(&table.def.name)
+            })
+            .cloned()
+            .collect();
+        let mut files = BTreeSet::new();
+        let public = MemorySchemaProvider::new();
+        for table in &visible {
+            for file in table.cold.iter() {
+                files.insert(location(file)?);
+            }
+            let provider = Arc::new(SnapshotTable::new(table.clone()));
+            public.register_table(table.def.name.to_owned(), provider)?;
+        }
+        let identity = Identity {
+            user: principal.subject.clone(),
+            database: DATABASE.to_owned(),
+            position: snapshot.position,
+            backend_pid,
+        };
+        let model = Arc::new(pg::model::Model::new(&visible, principal, &identity));
+        let pg_catalog =
+            Arc::new(pg::PgCatalog::new(Arc::clone(engine.statics()), Arc::clone(&model)));
+        let pg_tables = pg_catalog.table_names().into_iter().collect();
+
+        let mut config = SessionConfig::new()
+            .with_default_catalog_and_schema(DATABASE, "public")
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(true)
+            .with_target_partitions(engine.limits().threads.max(1));
+        let options = config.options_mut();
+        options.sql_parser.dialect = Dialect::PostgreSQL;
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        options.execution.time_zone = Some("UTC".to_owned());
+
+        let mut state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(engine.query_runtime(TableFiles::new(files))?)
+            .with_default_features()
+            .build();
+        for aggregate in service_level::aggregates() {
+            state.register_udaf(aggregate)?;
+        }
+        state.register_udaf(Arc::new(single_value::aggregate()))?;
+        for function in session::functions(&identity)
+            .into_iter()
+            .chain(pg::functions::all(&model, engine.statics()))
+        {
+            state.register_udf(Arc::new(function))?;
+        }
+        let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema("public", Arc::new(public))?;
+        catalog.register_schema("pg_catalog", pg_catalog)?;
+        state.catalog_list().register_catalog(DATABASE.to_owned(), Arc::new(catalog));
+
+        let aggregates = state.aggregate_functions().keys().cloned().collect();
+        Ok(Self {
+            vocabulary: rewrite::Vocabulary { pg_tables, aggregates },
+            may_measure: may_measure(principal),
+            sql_bytes_max: engine.limits().sql_bytes_max,
+            state,
+        })
+    }
+
+    pub(crate) const fn state(&self) -> &SessionState {
+        &self.state
+    }
+
+    /// Parses, checks and plans one statement.
+    pub(crate) async fn plan_text(&self, sql: &str) -> Result<Plan, QueryError> {
+        let statement = crate::sql::parse_one(sql, self.sql_bytes_max)?;
+        self.plan(statement).await
+    }
+
+    /// Checks and plans one statement.
+    pub(crate) async fn plan(&self, mut statement: Statement) -> Result<Plan, QueryError> {
+        guard::check(&statement, self.may_measure)?;
+        let names = names::apply(&mut statement);
+        rewrite::apply(&mut statement, &self.vocabulary);
+        let statement = DfStatement::Statement(Box::new(statement));
+        let logical = self.state.statement_to_plan(statement).await?;
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(&logical)
+            .map_err(|error| QueryError::NotAllowed(error.to_string()))?;
+        Ok(Plan { logical, names })
+    }
+}

@@ -1,0 +1,179 @@
+//! Scalar sub-queries in a form the planner can turn into joins.
+//!
+//! The planner joins a correlated scalar sub-query only when it is an aggregate whose correlation is by
+//! equality. PostgreSQL asks for neither. Two general rules close the gap:
+//!
+//! 1. a plain sub-query gets the aggregate [`crate::functions::single_value`], which keeps PostgreSQL's
+//!    meaning (no row is NULL, two rows are an error);
+//! 2. where the sub-query says `inner = outer`, every other use of `outer` in it becomes `inner`.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr,
+    TableFactor, VisitMut, VisitorMut, visit_expressions,
+};
+
+use super::rewrite::call;
+use crate::functions::single_value;
+
+/// Applies both rules to the sub-query of a scalar expression.
+pub(super) fn make_scalar(query: &mut Query, aggregates: &BTreeSet<String>) {
+    let limited = query.limit_clause.is_some() || query.fetch.is_some();
+    let Some(select) = plain_select(query) else { return };
+    let aggregated = has_aggregate(select, aggregates);
+    if !aggregated && limited {
+        return;
+    }
+    let inner = relations(select);
+    if let Some(filter) = &mut select.selection {
+        substitute(filter, &inner);
+    }
+    if !aggregated && !select.from.is_empty() && aggregate_select(select, single_value::NAME) {
+        // The order of one row does not matter.
+        query.order_by = None;
+    }
+}
+
+/// Puts an aggregate around the one column of a plain sub-query; false if it is not one.
+pub(super) fn aggregate_projection(query: &mut Query, function: &str) -> bool {
+    if query.limit_clause.is_some() || query.fetch.is_some() {
+        return false;
+    }
+    let Some(select) = plain_select(query) else { return false };
+    let inner = relations(select);
+    if let Some(filter) = &mut select.selection {
+        substitute(filter, &inner);
+    }
+    let done = aggregate_select(select, function);
+    if done {
+        query.order_by = None;
+    }
+    done
+}
+
+fn plain_select(query: &mut Query) -> Option<&mut Select> {
+    if query.with.is_some() {
+        return None;
+    }
+    match query.body.as_mut() {
+        SetExpr::Select(select) => {
+            let grouped = match &select.group_by {
+                GroupByExpr::All(_) => true,
+                GroupByExpr::Expressions(by, _) => !by.is_empty(),
+            };
+            (!grouped && select.distinct.is_none() && select.having.is_none()).then_some(select)
+        }
+        _ => None,
+    }
+}
+
+fn aggregate_select(select: &mut Select, function: &str) -> bool {
+    let [item] = select.projection.as_mut_slice() else { return false };
+    let expr = match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr,
+        _ => return false,
+    };
+    *item = SelectItem::UnnamedExpr(call(function, vec![expr.clone()]));
+    true
+}
+
+fn has_aggregate(select: &Select, aggregates: &BTreeSet<String>) -> bool {
+    visit_expressions(&select.projection, |expr| match expr {
+        Expr::Function(Function { name, over: None, .. })
+            if aggregates.contains(&name.to_string().to_ascii_lowercase()) =>
+        {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// Names under which the sub-query's own tables are known.
+fn relations(select: &Select) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for table in &select.from {
+        let factors =
+            std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation));
+        for factor in factors {
+            match factor {
+                TableFactor::Table { alias: Some(alias), .. }
+                | TableFactor::Derived { alias: Some(alias), .. } => {
+                    names.insert(alias.name.value.clone());
+                }
+                TableFactor::Table { name, .. } => {
+                    if let Some(last) = name.0.last().and_then(|part| part.as_ident()) {
+                        names.insert(last.value.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    names
+}
+
+fn substitute(filter: &mut Expr, inner: &BTreeSet<String>) {
+    let mut equalities = Vec::new();
+    collect(filter, inner, &mut equalities);
+    for (outer, replacement) in equalities {
+        let mut replace = Replace { outer: &outer, inner: &replacement };
+        let _: ControlFlow<()> = filter.visit(&mut replace);
+    }
+}
+
+/// `(outer, inner)` of each `inner = outer` that is a conjunct of the filter.
+fn collect(filter: &Expr, inner: &BTreeSet<String>, found: &mut Vec<(Vec<Ident>, Vec<Ident>)>) {
+    match filter {
+        Expr::Nested(filter) => collect(filter, inner, found),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            collect(left, inner, found);
+            collect(right, inner, found);
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
+            let (Expr::CompoundIdentifier(left), Expr::CompoundIdentifier(right)) =
+                (left.as_ref(), right.as_ref())
+            else {
+                return;
+            };
+            let own = |name: &[Ident]| name.first().is_some_and(|it| inner.contains(&it.value));
+            match (own(left), own(right)) {
+                (true, false) => found.push((right.clone(), left.clone())),
+                (false, true) => found.push((left.clone(), right.clone())),
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Replaces one column by another everywhere but in the equality that says they are the same.
+struct Replace<'a> {
+    outer: &'a [Ident],
+    inner: &'a [Ident],
+}
+
+impl VisitorMut for Replace<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let named = |expr: &Expr, name: &[Ident]| {
+            matches!(expr, Expr::CompoundIdentifier(parts)
+            if parts.as_slice() == name)
+        };
+        let Expr::BinaryOp { left, op, right } = expr else { return ControlFlow::Continue(()) };
+        let the_equality = *op == BinaryOperator::Eq
+            && ((named(left, self.outer) && named(right, self.inner))
+                || (named(left, self.inner) && named(right, self.outer)));
+        if !the_equality {
+            for side in [left, right] {
+                if named(side, self.outer) {
+                    **side = Expr::CompoundIdentifier(self.inner.to_vec());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,85 @@
+//! Names of answer columns as PostgreSQL gives them.
+//!
+//! PostgreSQL calls an unnamed column after the function or column it comes from, `?column?` otherwise,
+//! and lets names repeat. The planner wants distinct names: repeated ones get a hidden suffix here and
+//! their plain name back at the door.
+
+use std::collections::BTreeMap;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Statement};
+
+/// Gives every unnamed column of the answer its name and makes the names distinct inside.
+///
+/// Returns the names to show, in order; `None` if the columns are only known after planning (`*`).
+pub(crate) fn apply(statement: &mut Statement) -> Option<Vec<String>> {
+    match statement {
+        Statement::Query(query) => of_query(query),
+        _ => None,
+    }
+}
+
+fn of_query(query: &mut Query) -> Option<Vec<String>> {
+    let select = match query.body.as_mut() {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(inner) => return of_query(inner),
+        _ => return None,
+    };
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut names = Vec::with_capacity(select.projection.len());
+    for item in &mut select.projection {
+        let (shown, plain) = match item {
+            SelectItem::ExprWithAlias { alias, .. } => (identifier(alias), true),
+            SelectItem::UnnamedExpr(expr @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))) => {
+                (name_of(expr), true)
+            }
+            SelectItem::UnnamedExpr(expr) => (name_of(expr), false),
+            _ => return None,
+        };
+        let count = seen.entry(shown.clone()).or_insert(0);
+        *count += 1;
+        let repeated = *count > 1;
+        if repeated || !plain {
+            let inner = if repeated { format!("{shown}\u{1f}{count}") } else { shown.clone() };
+            let alias = Ident::with_quote('"', inner);
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                }
+                SelectItem::ExprWithAlias { alias: old, .. } => *old = alias,
+                _ => {}
+            }
+        }
+        names.push(shown);
+    }
+    Some(names)
+}
+
+fn identifier(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_ascii_lowercase(),
+    }
+}
+
+fn name_of(expr: &Expr) -> String {
+    match expr {
+        Expr::Identifier(ident) => identifier(ident),
+        Expr::CompoundIdentifier(parts) => parts.last().map_or_else(unnamed, identifier),
+        Expr::Function(function) => {
+            function.name.0.last().and_then(|part| part.as_ident()).map_or_else(unnamed, identifier)
+        }
+        Expr::Cast { expr, data_type, .. } => match expr.as_ref() {
+            Expr::Value(_) => data_type.to_string().to_ascii_lowercase(),
+            inner => name_of(inner),
+        },
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => name_of(inner),
+        Expr::Case { .. } => "case".to_owned(),
+        Expr::Extract { .. } => "extract".to_owned(),
+        Expr::Exists { .. } => "exists".to_owned(),
+        _ => unnamed(),
+    }
+}
+
+fn unnamed() -> String {
+    "?column?".to_owned()
+}

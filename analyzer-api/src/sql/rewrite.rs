@@ -1,0 +1,269 @@
+//! PostgreSQL forms brought into those that the planner knows, each by its shape:
+//!
+//! * `OPERATOR(pg_catalog.~)` is `~`; `COLLATE x` is dropped, as comparison is by bytes;
+//! * `pg_catalog.f(x)` is `f(x)`; `pg_class` without a schema is `pg_catalog.pg_class`;
+//! * casts to `regclass`, `regtype`, `oid`, `name`, `"char"` … become functions or plain types;
+//! * `x = ANY (array)` is `x IN (…)`; `ARRAY(SELECT …)` is an aggregate;
+//! * a scalar sub-query gets an aggregate that checks for one row (see [`super::correlate`]).
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart,
+    Query, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
+};
+
+use super::correlate;
+
+/// What the rules need to know about the session.
+#[derive(Debug)]
+pub(crate) struct Vocabulary {
+    /// Tables of `pg_catalog`, found without naming the schema.
+    pub(crate) pg_tables: BTreeSet<String>,
+    /// Names of aggregate functions.
+    pub(crate) aggregates: BTreeSet<String>,
+}
+
+/// Applies all rules in place.
+pub(crate) fn apply(statement: &mut Statement, vocabulary: &Vocabulary) {
+    let mut rules = Rules { vocabulary };
+    // The rules never break off.
+    let _: ControlFlow<()> = statement.visit(&mut rules);
+}
+
+struct Rules<'a> {
+    vocabulary: &'a Vocabulary,
+}
+
+impl VisitorMut for Rules<'_> {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+        if let [ObjectNamePart::Identifier(table)] = relation.0.as_slice() {
+            let name = table.value.to_ascii_lowercase();
+            if self.vocabulary.pg_tables.contains(&name) {
+                relation.0.insert(0, ObjectNamePart::Identifier(Ident::new("pg_catalog")));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(_), .. } = factor {
+            keep_last(name);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        // A sub-query under ANY or ALL is not a scalar one: hide its plain shape from the rule below.
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
+            && let Expr::Subquery(query) = right.as_mut()
+        {
+            wrap(query);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(new) = self.rewritten(expr) {
+            *expr = new;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Rules<'_> {
+    fn rewritten(&self, expr: &mut Expr) -> Option<Expr> {
+        match expr {
+            Expr::Collate { expr, .. } => Some(take(expr)),
+            Expr::BinaryOp { op, .. } => {
+                if let Some(plain) = plain_operator(op) {
+                    *op = plain;
+                }
+                None
+            }
+            Expr::Identifier(name) if name.quote_style.is_none() => bare_function(&name.value),
+            Expr::Function(function) => {
+                keep_last(&mut function.name);
+                array_subquery(function)
+            }
+            Expr::Cast {
+                kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, ..
+            } => catalog_cast(expr, data_type),
+            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
+                let list = elements(right)?;
+                Some(Expr::InList { expr: Box::new(take(left)), list, negated: false })
+            }
+            Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => {
+                let list = elements(right)?;
+                Some(Expr::InList { expr: Box::new(take(left)), list, negated: true })
+            }
+            Expr::Subquery(query) => {
+                correlate::make_scalar(query, &self.vocabulary.aggregates);
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::value(Value::Null))
+}
+
+fn wrap(query: &mut Box<Query>) {
+    if matches!(*query.body, SetExpr::Select(_)) {
+        let inner = query.clone();
+        query.with = None;
+        query.order_by = None;
+        query.limit_clause = None;
+        query.fetch = None;
+        *query.body = SetExpr::Query(inner);
+    }
+}
+
+/// Drops the schema of a function; functions live in one flat name space.
+fn keep_last(name: &mut ObjectName) {
+    if let Some(last) = name.0.pop() {
+        name.0.clear();
+        name.0.push(last);
+    }
+}
+
+fn plain_operator(op: &BinaryOperator) -> Option<BinaryOperator> {
+    let BinaryOperator::PGCustomBinaryOperator(parts) = op else { return None };
+    Some(match parts.last()?.as_str() {
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "~~*" => BinaryOperator::PGILikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "!~~*" => BinaryOperator::PGNotILikeMatch,
+        "=" => BinaryOperator::Eq,
+        "<>" | "!=" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        "<=" => BinaryOperator::LtEq,
+        ">" => BinaryOperator::Gt,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "||" => BinaryOperator::StringConcat,
+        _ => return None,
+    })
+}
+
+/// Functions that PostgreSQL lets one call without parentheses and the parser reads as names.
+fn bare_function(name: &str) -> Option<Expr> {
+    let name = name.to_ascii_lowercase();
+    ["current_schema", "current_catalog", "current_user", "session_user", "user", "current_role"]
+        .contains(&name.as_str())
+        .then(|| call(if name == "current_role" { "current_user" } else { &name }, Vec::new()))
+}
+
+/// A call of a function.
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
+    Expr::Function(Function {
+        name: ObjectName::from(Ident::new(name)),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// `ARRAY(SELECT x …)` is the array of x, empty without rows.
+fn array_subquery(function: &mut Function) -> Option<Expr> {
+    let is_array = function.name.to_string().eq_ignore_ascii_case("array");
+    let FunctionArguments::Subquery(query) = &mut function.args else { return None };
+    if !is_array || !correlate::aggregate_projection(query, "array_agg") {
+        return None;
+    }
+    let array = Expr::Subquery(query.clone());
+    Some(call("coalesce", vec![array, call("make_array", Vec::new())]))
+}
+
+/// The elements of an array literal: `ARRAY[…]` or `'{a,b}'`.
+fn elements(array: &mut Expr) -> Option<Vec<Expr>> {
+    match array {
+        Expr::Array(array) => Some(std::mem::take(&mut array.elem)),
+        Expr::Nested(inner) => elements(inner),
+        Expr::Value(value) => {
+            let Value::SingleQuotedString(text) = &value.value else { return None };
+            let inner = text.strip_prefix('{')?.strip_suffix('}')?;
+            let element = |text: &str| {
+                Expr::value(Value::SingleQuotedString(text.trim().trim_matches('"').to_owned()))
+            };
+            Some(inner.split(',').filter(|it| !it.is_empty()).map(element).collect())
+        }
+        _ => None,
+    }
+}
+
+/// Casts between catalog ids and names, and casts to types that only differ in name.
+fn catalog_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
+    let literal = |expr: &Expr| {
+        matches!(expr, Expr::Value(value)
+        if matches!(value.value, Value::SingleQuotedString(_)))
+            || matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)))
+    };
+    let kind = type_name(data_type)?;
+    match kind.as_str() {
+        "regclass" | "regtype" | "regnamespace" | "regrole" | "regproc" | "regprocedure"
+        | "regoper" | "regoperator" | "regcollation" => {
+            let direction = if literal(expr) { "in" } else { "out" };
+            Some(call(&format!("{kind}_{direction}"), vec![take(expr)]))
+        }
+        _ => {
+            *data_type = plain_type(&kind)?;
+            // `'x'::regclass::oid` is the id already; `c.oid::regclass::oid` went through its name.
+            None
+        }
+    }
+}
+
+/// Lower-case last part of a type name that the parser does not know itself, or of `regclass`.
+fn type_name(data_type: &mut DataType) -> Option<String> {
+    match data_type {
+        DataType::Custom(name, arguments) if arguments.is_empty() => match name.0.last()? {
+            ObjectNamePart::Identifier(ident) => Some(ident.value.to_ascii_lowercase()),
+            ObjectNamePart::Function(_) => None,
+        },
+        DataType::Regclass => Some("regclass".to_owned()),
+        DataType::JSON | DataType::JSONB => Some("text".to_owned()),
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) => {
+            if let Some(plain) = type_name(element).as_deref().and_then(plain_type) {
+                **element = plain;
+            }
+            None
+        }
+        _ => None,
+    }
+}
+
+fn plain_type(name: &str) -> Option<DataType> {
+    Some(match name {
+        "text" | "name" | "char" | "bpchar" | "varchar" | "json" | "jsonb" | "unknown"
+        | "cstring" | "uuid" | "inet" | "aclitem" => DataType::Text,
+        "oid" | "xid" | "cid" | "int4" | "integer" => DataType::Integer(None),
+        "int2" | "smallint" => DataType::SmallInt(None),
+        "int8" | "bigint" => DataType::BigInt(None),
+        "float4" => DataType::Real,
+        "float8" => DataType::DoublePrecision,
+        "bool" | "boolean" => DataType::Boolean,
+        "date" => DataType::Date,
+        _ => return None,
+    })
+}

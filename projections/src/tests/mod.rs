@@ -1,0 +1,7 @@
+//! Tests of the folds and their storage over a log in memory.
+
+mod rows;
+mod running;
+mod script;
+mod storage;
+mod totals;
