@@ -41,7 +41,8 @@ pub(super) const fn is_command(statement: &Statement) -> bool {
 pub(super) fn fields(statement: &Statement) -> Vec<FieldInfo> {
     match statement {
         Statement::ShowVariable { variable } => {
-            let name = variable.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join("_");
+            let name =
+                variable.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join("_");
             vec![FieldInfo::new(name, None, None, Type::TEXT, FieldFormat::Text)]
         }
         _ => Vec::new(),
@@ -58,7 +59,8 @@ pub(super) fn run(statement: &Statement) -> PgWireResult<Response> {
         Statement::Deallocate { .. } => Response::Execution(Tag::new("DEALLOCATE")),
         Statement::Reset(_) => Response::Execution(Tag::new("RESET")),
         Statement::ShowVariable { variable } => {
-            let name = variable.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join("_");
+            let name =
+                variable.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join("_");
             show(&name, fields(statement))?
         }
         Statement::Set(set) => {

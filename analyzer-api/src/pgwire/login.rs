@@ -7,8 +7,8 @@ use futures::{Sink, SinkExt};
 use ledgerline_access::Principal;
 use pgwire::api::auth::sasl::scram::{ScramServerAuth, ScramServerAuthWaitingForClientFinal};
 use pgwire::api::auth::{
-    Password, ServerParameterProvider, StartupHandler, finish_authentication,
-    protocol_negotiation, save_startup_parameters_to_metadata,
+    Password, ServerParameterProvider, StartupHandler, finish_authentication, protocol_negotiation,
+    save_startup_parameters_to_metadata,
 };
 use pgwire::api::{ClientInfo, METADATA_DATABASE, METADATA_USER, PgWireConnectionState};
 use pgwire::error::{PgWireError, PgWireResult};
@@ -93,9 +93,8 @@ impl Connection {
         user: &str,
         message: PasswordMessageFamily,
     ) -> PgWireResult<(Authentication, Option<Principal>)> {
-        let refused = || {
-            fatal("28P01", &format!("password authentication failed for user \"{user}\""))
-        };
+        let refused =
+            || fatal("28P01", &format!("password authentication failed for user \"{user}\""));
         let mut login = self.login.lock().await;
         match std::mem::replace(&mut *login, Login::Over) {
             Login::Begun => {
@@ -165,10 +164,7 @@ struct Parameters;
 
 impl ServerParameterProvider for Parameters {
     #[allow(clippy::disallowed_types, reason = "the trait asks for it; its order does not matter")]
-    fn server_parameters<C>(
-        &self,
-        _client: &C,
-    ) -> Option<std::collections::HashMap<String, String>>
+    fn server_parameters<C>(&self, _client: &C) -> Option<std::collections::HashMap<String, String>>
     where
         C: ClientInfo,
     {
