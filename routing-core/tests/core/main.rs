@@ -4,6 +4,7 @@
 
 mod agent;
 mod chat;
+mod commands;
 mod config;
 mod conversation;
 mod flow;
