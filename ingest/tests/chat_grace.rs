@@ -1,5 +1,7 @@
 //! The grace period of web chat, in virtual time, against a scripted engine.
 
+#![allow(clippy::expect_used, reason = "helpers of tests fail a test by panicking")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

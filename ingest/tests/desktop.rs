@@ -1,10 +1,22 @@
 //! The desktop's doors with a real engine behind them.
 
+#![allow(clippy::expect_used, reason = "helpers of tests fail a test by panicking")]
+
 mod doors;
+
+use std::sync::Arc;
 
 use doors::{ORG, OTHER_ORG, Server, at_work, chat};
 use ledgerline_access::Role;
-use ledgerline_schemas::id::OrgId;
+use ledgerline_ingest::chat::ChatSettings;
+use ledgerline_ingest::engine::EngineHandle;
+use ledgerline_ingest::http::Organization;
+use ledgerline_ingest::http::port::{
+    Accepted, AgentView, EnginePort, EntityKey, EntityView, InteractionView, PortError,
+};
+use ledgerline_schemas::command::Commanded;
+use ledgerline_schemas::config::EntityKind;
+use ledgerline_schemas::id::{InteractionId, OrgId, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -250,4 +262,91 @@ async fn a_repeated_request_with_one_key_is_one_command() {
     assert_eq!(customer.until("message").await["text"], "hello");
     assert_eq!(customer.until("message").await["text"], "bye");
     assert_eq!(org.count("message.sent"), 2);
+}
+
+#[tokio::test]
+async fn the_profile_lists_what_the_agent_may_choose() {
+    let (server, org) = Server::with_org().await;
+    let profile =
+        server.agent(&org, "ada").ok(Method::GET, "/v1/agents/profile", Value::Null).await;
+    let names = |list: &str| -> Vec<String> {
+        profile[list].as_array().expect(list).iter().map(|it| text(&it["name"])).collect()
+    };
+    assert_eq!(profile["name"], "ada");
+    assert_eq!(names("teams"), ["Red"]);
+    assert_eq!(names("idleCodes"), ["Break"]);
+    assert_eq!(names("wrapUpCodes"), ["Solved"]);
+    assert_eq!(names("queues"), ["Sales", "Support"]);
+    let nobody = server.client(ORG, Role::Agent, Some(UserId::from_u128(1)));
+    let (status, _) = nobody.ask(Method::GET, "/v1/agents/profile", Value::Null).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_busy_engine_asks_to_come_back_and_one_that_is_gone_says_so() {
+    let (server, org) = Server::with_org().await;
+    let ada = server.agent(&org, "ada");
+    for (error, status) in [
+        (PortError::Busy, StatusCode::TOO_MANY_REQUESTS),
+        (PortError::Unavailable("disk".to_owned()), StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let failing = Organization::new(
+            ORG,
+            Arc::new(Failing { engine: org.handle(), error }),
+            Arc::new(org.log.clone()),
+            org.keys.clone(),
+            ChatSettings::default(),
+        );
+        server.doors.add(failing);
+        let response = reqwest::Client::new()
+            .put(format!("{}/v1/agents/session/state", server.base))
+            .bearer_auth(ada.token.as_deref().expect("token"))
+            .json(&json!({"state": "Available"}))
+            .send()
+            .await
+            .expect("answer");
+        assert_eq!(response.status(), status);
+        let headers = response.headers();
+        assert!(headers.contains_key("retry-after"));
+        assert_eq!(headers["content-type"], "application/problem+json");
+        let problem = response.text().await.expect("body");
+        assert!(!problem.contains("disk"), "inner causes stay inside: {problem}");
+    }
+}
+
+/// Reads like the engine, takes no command.
+struct Failing {
+    engine: EngineHandle,
+    error: PortError,
+}
+
+#[async_trait::async_trait]
+impl EnginePort for Failing {
+    async fn submit(&self, _: Commanded) -> Result<Accepted, PortError> {
+        Err(self.error.clone())
+    }
+
+    async fn agent(&self, agent_id: UserId) -> Result<Option<AgentView>, PortError> {
+        self.engine.agent(agent_id).await
+    }
+
+    async fn interaction(&self, id: InteractionId) -> Result<Option<InteractionView>, PortError> {
+        self.engine.interaction(id).await
+    }
+
+    async fn open_chats(&self) -> Result<Vec<InteractionId>, PortError> {
+        self.engine.open_chats().await
+    }
+
+    async fn entities(&self, kind: EntityKind) -> Result<Vec<EntityView>, PortError> {
+        self.engine.entities(kind).await
+    }
+
+    async fn entity(
+        &self,
+        kind: EntityKind,
+        key: EntityKey,
+    ) -> Result<Option<EntityView>, PortError> {
+        self.engine.entity(kind, key).await
+    }
 }

@@ -30,6 +30,9 @@ pub(crate) struct Engine {
     last: Option<Committed>,
 }
 
+/// Final rows of a table: how many, and their Parquet file.
+type FinalRows = (&'static TableDef, u64, Vec<u8>);
+
 /// The newest commit.
 #[derive(Debug)]
 struct Committed {
@@ -313,7 +316,7 @@ impl Engine {
     }
 
     /// Takes the rows that are final out of memory, as Parquet files.
-    fn final_rows(&mut self) -> Result<Vec<(&'static TableDef, u64, Vec<u8>)>, ProjectionError> {
+    fn final_rows(&mut self) -> Result<Vec<FinalRows>, ProjectionError> {
         let settled = Position(self.fold.position.0.saturating_sub(self.options.settle_positions));
         let mut files = Vec::new();
         for (def, rows) in self.fold.evict_settled(settled) {

@@ -105,8 +105,10 @@ impl Org {
             });
             self.history.insert(position, rows.clone());
         }
-        self.feed.fold(folded);
-        if publish {
+        // Every other time the rows that new subscribers see are those amid the batch.
+        let amid = folded.len() / 2;
+        self.feed.fold_showing(folded, publish.then_some(amid));
+        if publish && position.is_multiple_of(2) {
             self.feed.publish();
         }
     }

@@ -217,21 +217,25 @@ fn descriptions(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarU
         Ok(int(args, 0).and_then(of).into())
     });
     let shared = function("shobj_description", DataType::Utf8, |_| Ok(Cell::Null));
-    let m = Arc::clone(model);
+    let (m, fixed) = (Arc::clone(model), Arc::clone(statics));
     let result = function("pg_get_function_result", DataType::Utf8, move |args| {
-        Ok(int(args, 0).and_then(|oid| m.function(oid)).map(|it| it.result.to_owned()).into())
+        let of = |oid| match m.function(oid) {
+            Some(function) => Some(function.result.to_owned()),
+            None => fixed.function_result(oid),
+        };
+        Ok(int(args, 0).and_then(of).into())
     });
-    let arguments =
-        ["pg_get_function_arguments", "pg_get_function_identity_arguments"].map(|name| {
-            let m = Arc::clone(model);
-            function(name, DataType::Utf8, move |args| {
-                Ok(int(args, 0)
-                    .and_then(|oid| m.function(oid))
-                    .map(|it| it.arguments.to_owned())
-                    .into())
-            })
-        });
-    let _ = statics;
+    let names = ["pg_get_function_arguments", "pg_get_function_identity_arguments"];
+    let arguments = names.map(|name| {
+        let (m, fixed) = (Arc::clone(model), Arc::clone(statics));
+        function(name, DataType::Utf8, move |args| {
+            let of = |oid| match m.function(oid) {
+                Some(function) => Some(function.arguments.to_owned()),
+                None => fixed.function_arguments(oid),
+            };
+            Ok(int(args, 0).and_then(of).into())
+        })
+    });
     [column, object, shared, result].into_iter().chain(arguments).collect()
 }
 

@@ -22,6 +22,8 @@ pub(crate) type Table = (SchemaRef, Vec<RecordBatch>);
 pub(crate) struct StaticCatalog {
     tables: BTreeMap<String, Table>,
     type_names: BTreeMap<i64, String>,
+    /// Result and argument types of built-in functions.
+    functions: BTreeMap<i64, (i64, Vec<i64>)>,
 }
 
 impl fmt::Debug for StaticCatalog {
@@ -49,7 +51,8 @@ impl StaticCatalog {
             tables.insert((*name).to_owned(), table);
         }
         let type_names = type_names(tables.get("pg_type"))?;
-        Ok(Self { tables, type_names })
+        let functions = functions(tables.get("pg_proc"))?;
+        Ok(Self { tables, type_names, functions })
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
@@ -67,6 +70,18 @@ impl StaticCatalog {
             Some(element) => format!("{}[]", sql_name(element)),
             None => sql_name(name).to_owned(),
         })
+    }
+
+    /// The result type of a built-in function, as SQL writes it.
+    pub(crate) fn function_result(&self, oid: i64) -> Option<String> {
+        self.type_name(self.functions.get(&oid)?.0)
+    }
+
+    /// The argument types of a built-in function, as SQL writes them.
+    pub(crate) fn function_arguments(&self, oid: i64) -> Option<String> {
+        let (_, arguments) = self.functions.get(&oid)?;
+        let names = arguments.iter().map(|oid| self.type_name(*oid).unwrap_or_default());
+        Some(names.collect::<Vec<_>>().join(", "))
     }
 
     /// The id of a type by either of its names.
@@ -129,4 +144,31 @@ fn type_names(table: Option<&Table>) -> Result<BTreeMap<i64, String>> {
         }
     }
     Ok(names)
+}
+
+fn functions(table: Option<&Table>) -> Result<BTreeMap<i64, (i64, Vec<i64>)>> {
+    let mut found = BTreeMap::new();
+    for batch in table.iter().flat_map(|(_, batches)| batches) {
+        let (Some(oids), Some(results), Some(arguments)) = (
+            batch.column_by_name("oid"),
+            batch.column_by_name("prorettype"),
+            batch.column_by_name("proargtypes"),
+        ) else {
+            continue;
+        };
+        let (oids, results) = (cast(oids, &DataType::Int64)?, cast(results, &DataType::Int64)?);
+        let (oids, results) =
+            (oids.as_primitive::<Int64Type>(), results.as_primitive::<Int64Type>());
+        // An `oidvector` is a list or its text, `23 25`: either way its digits are the ids.
+        let arguments = cast(arguments, &DataType::Utf8)?;
+        let arguments = arguments.as_string::<i32>();
+        for row in 0..batch.num_rows() {
+            let ids = if arguments.is_valid(row) { arguments.value(row) } else { "" };
+            let ids = ids.split(|c: char| !c.is_ascii_digit()).filter_map(|id| id.parse().ok());
+            if oids.is_valid(row) && results.is_valid(row) {
+                found.insert(oids.value(row), (results.value(row), ids.collect()));
+            }
+        }
+    }
+    Ok(found)
 }

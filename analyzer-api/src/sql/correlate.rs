@@ -1,11 +1,13 @@
 //! Scalar sub-queries in a form the planner can turn into joins.
 //!
 //! The planner joins a correlated scalar sub-query only when it is an aggregate whose correlation is by
-//! equality. PostgreSQL asks for neither. Two general rules close the gap:
+//! equality. PostgreSQL asks for neither. Three general rules close the gap:
 //!
 //! 1. a plain sub-query gets the aggregate [`crate::functions::single_value`], which keeps PostgreSQL's
 //!    meaning (no row is NULL, two rows are an error);
-//! 2. where the sub-query says `inner = outer`, every other use of `outer` in it becomes `inner`.
+//! 2. where the sub-query says `inner = outer`, every other use of `outer` in it becomes `inner`;
+//! 3. a conjunct that speaks of outer columns alone moves out: `(SELECT x … AND p)` is
+//!    `CASE WHEN p THEN (SELECT x …) END`.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -18,22 +20,66 @@ use datafusion::sql::sqlparser::ast::{
 use super::rewrite::call;
 use crate::functions::single_value;
 
-/// Applies both rules to the sub-query of a scalar expression.
-pub(super) fn make_scalar(query: &mut Query, aggregates: &BTreeSet<String>) {
+/// Applies the rules to the sub-query of a scalar expression. Returns the condition that moved out.
+pub(super) fn make_scalar(query: &mut Query, aggregates: &BTreeSet<String>) -> Option<Expr> {
     let limited = query.limit_clause.is_some() || query.fetch.is_some();
-    let Some(select) = plain_select(query) else { return };
+    let select = plain_select(query)?;
     let aggregated = has_aggregate(select, aggregates);
     if !aggregated && limited {
-        return;
+        return None;
     }
     let inner = relations(select);
     if let Some(filter) = &mut select.selection {
         substitute(filter, &inner);
     }
-    if !aggregated && !select.from.is_empty() && aggregate_select(select, single_value::NAME) {
-        // The order of one row does not matter.
-        query.order_by = None;
+    if aggregated || select.from.is_empty() || !aggregate_select(select, single_value::NAME) {
+        return None;
     }
+    let moved = select.selection.take().and_then(|filter| {
+        let (outer, own): (Vec<Expr>, Vec<Expr>) =
+            conjuncts(filter).into_iter().partition(|one| only_outer(one, &inner));
+        select.selection = own.into_iter().reduce(both);
+        outer.into_iter().reduce(both)
+    });
+    // The order of one row does not matter.
+    query.order_by = None;
+    moved
+}
+
+fn both(left: Expr, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) }
+}
+
+fn conjuncts(filter: Expr) -> Vec<Expr> {
+    match filter {
+        Expr::Nested(inner) => conjuncts(*inner),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            let mut all = conjuncts(*left);
+            all.extend(conjuncts(*right));
+            all
+        }
+        other => vec![other],
+    }
+}
+
+/// Whether an expression names columns, and none of the sub-query's own tables. A bare name may be
+/// either's, so it counts as own.
+fn only_outer(expr: &Expr, inner: &BTreeSet<String>) -> bool {
+    let mut named = false;
+    let own = visit_expressions(expr, |part| match part {
+        Expr::CompoundIdentifier(name) => {
+            named = true;
+            match name.first() {
+                Some(first) if !inner.contains(&first.value) => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        }
+        Expr::Identifier(_) | Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    named && own.is_continue()
 }
 
 /// Puts an aggregate around the one column of a plain sub-query; false if it is not one.

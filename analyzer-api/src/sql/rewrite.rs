@@ -9,8 +9,9 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
+    ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart,
     Query, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
@@ -102,8 +103,15 @@ impl Rules<'_> {
                 Some(Expr::InList { expr: Box::new(take(left)), list, negated: true })
             }
             Expr::Subquery(query) => {
-                correlate::make_scalar(query, &self.vocabulary.aggregates);
-                None
+                let condition = correlate::make_scalar(query, &self.vocabulary.aggregates)?;
+                let result = Expr::Subquery(query.clone());
+                Some(Expr::Case {
+                    case_token: AttachedToken::empty(),
+                    end_token: AttachedToken::empty(),
+                    operand: None,
+                    conditions: vec![CaseWhen { condition, result }],
+                    else_result: None,
+                })
             }
             _ => None,
         }

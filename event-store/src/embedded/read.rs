@@ -49,17 +49,17 @@ impl Walk {
         })
     }
 
-    /// Whether walking on is no longer than jumping.
+    /// Whether walking on from the current frame is no longer than jumping.
     fn is_near(&self, shared: &Shared, position: u64) -> bool {
         let Some(cursor) = &self.cursor else { return false };
+        if cursor.frame().is_some_and(|frame| position <= frame.next_position()) {
+            return true;
+        }
         let state = shared.lock();
         let Some(place) = state.places.at_or_before(position) else { return false };
-        let same = state
-            .segments
-            .get(place.segment as usize)
-            .is_some_and(|segment| segment.base_position == cursor.segment().base_position);
-        let next = cursor.frame().map_or(0, |frame| frame.next_position());
-        place.offset <= cursor.offset() && same || next == position
+        let segment = state.segments.get(place.segment as usize);
+        place.offset <= cursor.offset()
+            && segment.is_some_and(|it| it.base_position == cursor.segment().base_position)
     }
 
     fn step(&mut self, shared: &Shared, position: u64) -> Result<(), ReadError> {

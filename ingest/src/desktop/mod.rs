@@ -6,6 +6,7 @@
 mod frame;
 pub mod hub;
 mod notifications;
+mod profile;
 mod session;
 mod task;
 
@@ -25,6 +26,7 @@ pub fn routes() -> Router<Arc<Doors>> {
         .route("/v1/agents/logout", post(session::logout))
         .route("/v1/agents/reload", post(session::reload))
         .route("/v1/agents/session/state", put(session::set_state))
+        .route("/v1/agents/profile", get(profile::profile))
         .route("/v1/agents/notifications", get(notifications::notifications))
         .route("/v1/tasks/{id}/accept", post(task::accept))
         .route("/v1/tasks/{id}/reject", post(task::reject))

@@ -5,8 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ledgerline_access::TokenIssuer;
 use ledgerline_event_store::crypt::KeyRing;
-use ledgerline_event_store::log::EventReader;
+use ledgerline_event_store::log::{EventReader, ReadError};
+use ledgerline_routing_core::{Effect, EffectId};
+use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
+use tokio::sync::mpsc;
 
 use crate::chat::{ChatEdge, ChatSettings};
 use crate::desktop::PushHub;
@@ -27,6 +30,8 @@ pub struct Organization {
     pub pushes: Arc<PushHub>,
     /// Its chats.
     pub chats: Arc<ChatEdge>,
+    /// Head of the log when the doors were made.
+    started_at: Position,
 }
 
 impl std::fmt::Debug for Organization {
@@ -46,8 +51,39 @@ impl Organization {
         settings: ChatSettings,
     ) -> Arc<Self> {
         let chats = ChatEdge::new(org_id, engine.clone(), reader.clone(), keys.clone(), settings);
-        let pushes = Arc::new(PushHub::after(reader.head()));
-        Arc::new(Self { org_id, engine, reader, keys, pushes, chats })
+        let started_at = reader.head();
+        let pushes = Arc::new(PushHub::after(started_at));
+        Arc::new(Self { org_id, engine, reader, keys, pushes, chats, started_at })
+    }
+
+    /// Carries out the engine's effects on chats and desktops until the engine ends; first of all, chats
+    /// of an earlier process wait for their customers again.
+    pub async fn run(
+        self: Arc<Self>,
+        chats: mpsc::UnboundedReceiver<(EffectId, Effect)>,
+        pushes: mpsc::UnboundedReceiver<(EffectId, Effect)>,
+    ) {
+        if let Err(error) = self.chats.resume().await {
+            tracing::error!(org_id = %self.org_id, %error, "open chats could not be resumed");
+        }
+        let following = async {
+            match self.chats.clone().follow(self.started_at).await {
+                Ok(()) | Err(ReadError::Closed) => {}
+                // Customers are then not told when they are queued or connected; messages still flow.
+                Err(error) => {
+                    tracing::error!(org_id = %self.org_id, %error, "chats no longer follow the log");
+                }
+            }
+        };
+        let carrying =
+            async { tokio::join!(self.chats.clone().run(chats), self.pushes.clone().run(pushes)) };
+        tokio::pin!(carrying);
+        tokio::select! {
+            _ = &mut carrying => {}
+            () = following => {
+                carrying.await;
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use ledgerline_schemas::envelope::Actor;
 use ledgerline_schemas::event::media::{EdgeRequestRefused, RefusalReason};
 use ledgerline_schemas::id::{CommandId, CorrelationId, OrgId};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -41,7 +42,7 @@ impl Recorder {
         stopped: CancellationToken,
     ) {
         let mut window: BTreeMap<Kind, u32> = BTreeMap::new();
-        let mut interval = tokio::time::interval(WINDOW);
+        let mut interval = tokio::time::interval_at(Instant::now() + WINDOW, WINDOW);
         loop {
             tokio::select! {
                 refusal = refusals.recv() => match refusal {
@@ -51,6 +52,9 @@ impl Recorder {
                 () = stopped.cancelled() => break,
                 _ = interval.tick() => self.flush(&mut window).await,
             }
+        }
+        while let Ok(refusal) = refusals.try_recv() {
+            self.take(&mut window, refusal).await;
         }
         self.flush(&mut window).await;
     }

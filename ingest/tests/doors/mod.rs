@@ -1,7 +1,12 @@
 //! The real thing in one process for the tests of the HTTP doors: engine over a log in memory, routers on
 //! a free port, clients over real sockets.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    reason = "each test file uses its own part"
+)]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -140,13 +145,9 @@ impl Org {
             .expect("thread")
             .expect("engine");
         let reader = Arc::new(log.clone());
-        let head = reader.head();
         let organization =
             Organization::new(org_id, Arc::new(engine.handle()), reader, keys.clone(), settings);
-        tokio::spawn(organization.pushes.clone().run(pushes));
-        tokio::spawn(organization.chats.clone().run(chats));
-        let following = organization.chats.clone();
-        tokio::spawn(async move { following.follow(head).await });
+        tokio::spawn(organization.clone().run(chats, pushes));
         Self { org_id, log, keys, organization, engine: Some(engine), snapshots }
     }
 

@@ -38,6 +38,7 @@ macro_rules! interaction_only {
     };
 }
 
+#[allow(clippy::needless_update, reason = "some events name all there is to name")]
 fn about(event: &Event) -> About {
     match event {
         Event::InteractionOwnerChanged(it) => about!(it: interaction_id, agent_id = it.to_agent_id),

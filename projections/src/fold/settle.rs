@@ -33,12 +33,12 @@ impl Fold {
                     .tables
                     .customer_session
                     .get(id)
-                    .is_some_and(|row| !row.is_active && row.position() <= settled);
+                    .is_some_and(|row| !row.is_active && row.shaped_at() <= settled);
                 let legs =
                     || interaction.legs.iter().filter_map(|id| self.tables.queue_leg.get(id));
                 ended
                     && interaction.touched <= settled
-                    && legs().all(|leg| leg.is_over() && leg.position() <= settled)
+                    && legs().all(|leg| leg.is_over() && leg.shaped_at() <= settled)
             })
             .map(|(id, _)| *id)
             .collect()
@@ -62,10 +62,10 @@ impl Fold {
             tables.customer_activity.evict(|row| over.contains(&row.interaction_id));
         let legs: Vec<QueueLeg> = tables.queue_leg.evict(|row| legs.contains(&row.leg_id));
         let agent_sessions: Vec<AgentSession> = tables.agent_session.evict(|row| {
-            !row.is_active && row.position() <= settled && !held.contains(&row.agent_session_id)
+            !row.is_active && row.shaped_at() <= settled && !held.contains(&row.agent_session_id)
         });
         let agent_activities: Vec<AgentActivity> =
-            tables.agent_activity.evict(|row| row.end_time.is_some() && row.position() <= settled);
+            tables.agent_activity.evict(|row| row.end_time.is_some() && row.shaped_at() <= settled);
         vec![
             rows(&sessions),
             rows(&activities),

@@ -19,7 +19,7 @@ pub(crate) trait TableRow: Clone + PartialEq + Serialize + DeserializeOwned {
     /// Notes which event shaped the row last.
     fn touch(&mut self, position: Position);
     /// Which event shaped the row last.
-    fn position(&self) -> Position;
+    fn shaped_at(&self) -> Position;
 }
 
 /// Declares a table by its typed row. Doc comments become the documentation of table and columns; the
@@ -82,7 +82,7 @@ macro_rules! table {
                 self.valid_from_position = position;
             }
 
-            fn position(&self) -> ledgerline_schemas::Position {
+            fn shaped_at(&self) -> ledgerline_schemas::Position {
                 self.valid_from_position
             }
         }

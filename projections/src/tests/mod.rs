@@ -1,5 +1,6 @@
 //! Tests of the folds and their storage over a log in memory.
 
+mod call;
 mod rows;
 mod running;
 mod script;

@@ -91,6 +91,11 @@ impl Dying {
     }
 }
 
+/// A disk that does not sync: for tests that are not about crashes.
+pub(super) fn unsynced() -> crate::manifest::SharedStore {
+    Dying::after(usize::MAX)
+}
+
 impl Store for Dying {
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
         self.spend()?;
@@ -179,7 +184,7 @@ fn a_crash_at_any_write_leaves_tables_that_go_on_to_the_same_rows() {
             crashes += 1;
             disk.die();
         }
-        let mut engine = open_with(Dying::after(usize::MAX), dir.path(), settings)
+        let mut engine = open_with(unsynced(), dir.path(), settings)
             .unwrap_or_else(|error| panic!("after {writes} writes: {error}"));
         advance(&mut engine, &script.log, head, 5).unwrap();
         let found = checksum(&engine.snapshot().unwrap()).unwrap();

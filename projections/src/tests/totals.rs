@@ -30,7 +30,8 @@ use proptest::prelude::*;
 
 use crate::checksum::checksum;
 use crate::snapshot::Snapshot;
-use crate::tests::script::{Cells, Script, advance, open, options, rows, sum};
+use crate::tests::script::{Cells, Script, advance, open_with, options, rows, sum};
+use crate::tests::storage::unsynced;
 
 const TEAM: TeamId = TeamId::from_u128(0x77);
 
@@ -433,7 +434,7 @@ fn agents_in_hand(snapshot: &Snapshot) -> BTreeMap<String, i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     /// One log, four ways to fold it: at once in memory; by single events and small commits; by pages that
     /// straddle commits; with a restart in the middle. All agree in every row, and the totals agree.
@@ -451,23 +452,23 @@ proptest! {
         // the conversation, so rows settle after more positions than the log has until then.
         let settings = options(flush, 150);
 
-        let mut whole = open(dirs[0].path(), options(u64::MAX, u64::MAX));
+        let mut whole = open_with(unsynced(), dirs[0].path(), options(u64::MAX, u64::MAX)).unwrap();
         advance(&mut whole, &script.log, head, 1_000).unwrap();
         let snapshot = whole.snapshot().unwrap();
         check_totals(&snapshot);
         let expected = checksum(&snapshot).unwrap();
 
-        let mut paged = open(dirs[1].path(), settings);
+        let mut paged = open_with(unsynced(), dirs[1].path(), settings).unwrap();
         advance(&mut paged, &script.log, head, page).unwrap();
         let snapshot = paged.snapshot().unwrap();
         check_totals(&snapshot);
         prop_assert_eq!(&checksum(&snapshot).unwrap(), &expected);
 
         let middle = Position((head.0 as f64 * cut) as u64);
-        let mut first = open(dirs[2].path(), settings);
+        let mut first = open_with(unsynced(), dirs[2].path(), settings).unwrap();
         advance(&mut first, &script.log, middle, 1_000).unwrap();
         drop(first);
-        let mut again = open(dirs[2].path(), settings);
+        let mut again = open_with(unsynced(), dirs[2].path(), settings).unwrap();
         prop_assert!(again.fold.position <= middle);
         advance(&mut again, &script.log, head, 3).unwrap();
         let snapshot = again.snapshot().unwrap();

@@ -106,6 +106,13 @@ struct Inner {
     listeners: Vec<mpsc::UnboundedSender<Arc<ChangeBatch>>>,
 }
 
+impl Inner {
+    fn show(&mut self) {
+        let position = Position(self.position);
+        self.shown = LiveState { epoch: self.epoch, position, rows: self.rows.clone() };
+    }
+}
+
 /// A feed in memory. Clones share it.
 #[derive(Clone)]
 pub struct TestFeed {
@@ -138,10 +145,22 @@ impl TestFeed {
 
     /// Folds events: each gives a table's key its row or takes it away, or (`None`) does nothing.
     pub fn fold(&self, events: Vec<Option<(&'static TableDef, String, Option<Row>)>>) -> u64 {
+        self.fold_showing(events, None)
+    }
+
+    /// Like `fold`; what so many of the events make becomes visible to `live`, be it amid the batch.
+    pub fn fold_showing(
+        &self,
+        events: Vec<Option<(&'static TableDef, String, Option<Row>)>>,
+        shown: Option<usize>,
+    ) -> u64 {
         let mut inner = self.inner.lock().unwrap();
         let from = Position(inner.position);
         let mut changes = Vec::new();
-        for event in events {
+        for (index, event) in events.into_iter().enumerate() {
+            if shown == Some(index) {
+                inner.show();
+            }
             inner.position += 1;
             let position = Position(inner.position);
             let Some((table, key, after)) = event else { continue };
@@ -163,12 +182,7 @@ impl TestFeed {
 
     /// Makes what was folded visible to `live`.
     pub fn publish(&self) {
-        let mut inner = self.inner.lock().unwrap();
-        inner.shown = LiveState {
-            epoch: inner.epoch,
-            position: Position(inner.position),
-            rows: inner.rows.clone(),
-        };
+        self.inner.lock().unwrap().show();
     }
 
     /// Sets a queue's row and publishes.

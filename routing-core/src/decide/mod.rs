@@ -257,6 +257,13 @@ impl<'a> Decision<'a> {
         self.searching.push((interaction_id, trigger, cause));
     }
 
+    /// Takes a leg out of those that look for an agent; gives what set off its search.
+    fn stop_searching(&mut self, id: InteractionId) -> Option<(DecisionTrigger, Option<usize>)> {
+        let index = self.searching.iter().position(|(searching, ..)| *searching == id)?;
+        let (_, trigger, cause) = self.searching.remove(index);
+        Some((trigger, cause))
+    }
+
     /// Index of the newest event.
     pub(crate) fn last(&self) -> Option<usize> {
         self.steps.len().checked_sub(1)

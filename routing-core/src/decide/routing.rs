@@ -32,39 +32,47 @@ fn count(number: usize) -> u32 {
 }
 
 impl Decision<'_> {
-    /// Gives an agent work as long as there is some and slots are free.
+    /// Gives out waiting legs, the best first, as long as a freed agent could take one. Each leg still
+    /// goes to the longest available of all who could take it, which need not be the freed one: a leg
+    /// that came up in this very decision has not looked yet.
     pub(super) fn route_agent(&mut self, agent_id: UserId) {
-        while let Some((queue_id, key)) = self.best_leg(agent_id) {
+        while let Some((queue_id, id)) = self.best_leg(agent_id) {
             let Some(agent) = self.state.agents.get(&agent_id) else { return };
-            let Some(queue) = self.state.config.queue(queue_id) else { return };
-            let channel = queue.channel_type;
-            let waiting = self.waiting_for(agent.team_id, |queue| {
-                self.state.config.queue(queue).is_some_and(|it| it.channel_type == channel)
-            });
-            let group = self.first_group(queue_id, agent.team_id);
-            let candidate = self.candidate(agent_id, channel, group, 1);
-            let candidates = Top { first: candidate.into_iter().collect(), total: 1 };
-            let trigger = DecisionTrigger::AgentAvailable;
-            self.choose(key.interaction_id, trigger, waiting, candidates, BTreeMap::new());
+            let Some(channel) = self.channel_of(queue_id) else { return };
+            let waiting = self.waiting_for(agent.team_id, channel);
+            let freed_by = self.cause;
+            let trigger = match self.stop_searching(id) {
+                Some((trigger, cause)) => {
+                    self.cause = cause;
+                    trigger
+                }
+                None => DecisionTrigger::AgentAvailable,
+            };
+            self.route_among(id, trigger, waiting);
+            self.cause = freed_by;
         }
     }
 
     /// Finds an agent for a leg that waits.
     pub(super) fn route_leg(&mut self, id: InteractionId, trigger: DecisionTrigger) {
+        let leg = self.open(id).and_then(|interaction| interaction.leg.as_ref());
+        if let Some(leg) = leg.filter(|leg| leg.waits()) {
+            let waiting = self.waiting_in(leg.queue_id);
+            self.route_among(id, trigger, waiting);
+        }
+    }
+
+    fn channel_of(&self, queue_id: QueueId) -> Option<ChannelType> {
+        self.state.config.queue(queue_id).map(|queue| queue.channel_type)
+    }
+
+    fn route_among(&mut self, id: InteractionId, trigger: DecisionTrigger, waiting: Top<WaitKey>) {
         let Some(leg) = self.open(id).and_then(|interaction| interaction.leg.as_ref()) else {
             return;
         };
-        if !leg.waits() {
-            return;
-        }
-        let queue_id = leg.queue_id;
-        let Some(channel) = self.state.config.queue(queue_id).map(|queue| queue.channel_type)
-        else {
-            return;
-        };
-        let teams = self.state.config.searched_teams(queue_id, leg.group);
+        let Some(channel) = self.channel_of(leg.queue_id) else { return };
+        let teams = self.state.config.searched_teams(leg.queue_id, leg.group);
         let (candidates, excluded) = self.candidates(&teams, channel);
-        let waiting = self.waiting_in(queue_id);
         self.choose(id, trigger, waiting, candidates, excluded);
     }
 
@@ -119,7 +127,7 @@ impl Decision<'_> {
     }
 
     /// The first waiting leg, over all queues the agent's team serves and all channels with a free slot.
-    fn best_leg(&self, agent_id: UserId) -> Option<(QueueId, WaitKey)> {
+    fn best_leg(&self, agent_id: UserId) -> Option<(QueueId, InteractionId)> {
         let agent = self.state.agents.get(&agent_id)?;
         let queues = self.state.config.team_queues.get(&agent.team_id)?;
         let mut best: Option<(WaitKey, QueueId)> = None;
@@ -137,7 +145,7 @@ impl Decision<'_> {
                 }
             }
         }
-        best.map(|(key, queue_id)| (queue_id, key))
+        best.map(|(key, queue_id)| (queue_id, key.interaction_id))
     }
 
     /// The first leg of a queue that somebody could take now (after a change of its configuration).
@@ -164,9 +172,13 @@ impl Decision<'_> {
         top(groups.into_iter().flat_map(BTreeMap::values))
     }
 
-    fn waiting_for(&self, team_id: TeamId, wanted: impl Fn(QueueId) -> bool) -> Top<WaitKey> {
+    /// Legs of a channel that a team could take.
+    fn waiting_for(&self, team_id: TeamId, channel: ChannelType) -> Top<WaitKey> {
         let queues = self.state.config.team_queues.get(&team_id);
-        let queues = queues.into_iter().flatten().filter(|(queue, _)| wanted(**queue));
+        let queues = queues
+            .into_iter()
+            .flatten()
+            .filter(|(queue, _)| self.channel_of(**queue) == Some(channel));
         top(queues.flat_map(|(queue, first_group)| {
             let groups = self.state.index.waiting.get(queue);
             groups.into_iter().flat_map(|groups| groups.range(*first_group..).map(|(_, legs)| legs))
@@ -237,11 +249,6 @@ impl Decision<'_> {
             free_capacity: agent.free(channel),
             skill_score: 0,
         })
-    }
-
-    fn first_group(&self, queue_id: QueueId, team_id: TeamId) -> u32 {
-        let queues = self.state.config.team_queues.get(&team_id);
-        queues.and_then(|queues| queues.get(&queue_id)).copied().unwrap_or(0)
     }
 }
 

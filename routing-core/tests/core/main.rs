@@ -1,7 +1,10 @@
 //! Tests of the routing core in the given/when/then form of `scenario`, one file an area.
 
+#![allow(clippy::expect_used, reason = "a scenario that cannot go on has failed")]
+
 mod agent;
 mod chat;
+mod commands;
 mod config;
 mod conversation;
 mod flow;

@@ -1,0 +1,218 @@
+//! The PostgreSQL wire with a client library: extended protocol, parameters, binary results, cancel.
+
+mod support;
+
+use std::time::SystemTime;
+
+use futures::StreamExt;
+use ledgerline_analyzer_api::Limits;
+use ledgerline_analyzer_api::pgwire::{Config, serve};
+use ledgerline_event_store::EventReader;
+use ledgerline_schemas::Event;
+use support::tls::{Stream, Tls};
+use support::{ACME, PASSWORD, World, world_with};
+use tokio::net::TcpStream;
+use tokio_postgres::{Client, Connection, NoTls, SimpleQueryMessage};
+use tokio_util::sync::CancellationToken;
+
+struct Server {
+    world: World,
+    port: u16,
+    tls: Tls,
+    shutdown: CancellationToken,
+}
+
+async fn server() -> Server {
+    server_with(Limits::default()).await
+}
+
+async fn server_with(limits: Limits) -> Server {
+    let world = world_with(limits);
+    let shutdown = CancellationToken::new();
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        certificate: None,
+        data_dir: world.dir.path().to_owned(),
+        connections_max: 8,
+    };
+    let (address, _task) = serve(config, world.state.clone(), shutdown.clone()).await.unwrap();
+    let tls = Tls::trusting(&world.dir.path().join("pgwire-certificate.pem"));
+    Server { world, port: address.port(), tls, shutdown }
+}
+
+impl Server {
+    async fn open(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<(Client, Connection<TcpStream, Stream>), tokio_postgres::Error> {
+        let port = self.port;
+        let config = format!(
+            "host=127.0.0.1 port={port} user={user} password='{password}' dbname=ledgerline sslmode=require"
+        );
+        let config: tokio_postgres::Config = config.parse().unwrap();
+        let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        config.connect_raw(socket, self.tls.clone()).await
+    }
+
+    async fn try_connect(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<Client, tokio_postgres::Error> {
+        let (client, connection) = self.open(user, password).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    async fn connect(&self, user: &str) -> Client {
+        self.try_connect(user, PASSWORD).await.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+#[tokio::test]
+async fn parameters_and_binary_results() {
+    let server = server().await;
+    let client = server.connect("acme-analyst").await;
+    let sql = "SELECT leg_id, queue_duration_ms, entered_at, outcome = 'open', \
+               sl_of_answered(outcome, queue_duration_ms, 20000) OVER () \
+               FROM queue_leg WHERE outcome = $1 AND queue_duration_ms >= $2 ORDER BY leg_id";
+    let rows = client.query(sql, &[&"abandoned", &5_000_i64]).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0].get::<_, &str>(0), "acme-3");
+    assert_eq!(rows[0].get::<_, Option<i64>>(1), Some(5_000));
+    let since = rows[0].get::<_, SystemTime>(2).duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    assert_eq!(since.as_micros(), 1_700_000_000_000_003);
+    assert!(!rows[0].get::<_, bool>(3));
+    assert_eq!(rows[0].get::<_, Option<f64>>(4), None);
+    let none = client.query(sql, &[&"open", &0_i64]).await.unwrap();
+    assert!(none.is_empty());
+}
+
+#[tokio::test]
+async fn a_statement_is_described_before_it_runs() {
+    let server = server().await;
+    let client = server.connect("acme-analyst").await;
+    let sql =
+        "SELECT queue, count(*), $1::bigint + 1 AS next FROM queue_leg GROUP BY queue ORDER BY 1";
+    let statement = client.prepare(sql).await.unwrap();
+    let columns: Vec<_> =
+        statement.columns().iter().map(|it| (it.name(), it.type_().name())).collect();
+    assert_eq!(columns, [("queue", "text"), ("count", "int8"), ("next", "int8")]);
+    assert_eq!(statement.params()[0].name(), "int8");
+    for value in [1_i64, 41] {
+        let rows = client.query(&statement, &[&value]).await.unwrap();
+        assert_eq!(rows[0].get::<_, i64>(2), value + 1);
+    }
+}
+
+#[tokio::test]
+async fn two_organizations_on_one_server() {
+    let server = server().await;
+    let sql = "SELECT count(*) FROM queue_leg WHERE leg_id LIKE $1";
+    for (user, own, foreign) in
+        [("acme-analyst", "acme-%", "globex-%"), ("globex-auditor", "globex-%", "acme-%")]
+    {
+        let client = server.connect(user).await;
+        assert!(client.query_one(sql, &[&own]).await.unwrap().get::<_, i64>(0) > 0);
+        assert_eq!(client.query_one(sql, &[&foreign]).await.unwrap().get::<_, i64>(0), 0);
+    }
+}
+
+#[tokio::test]
+async fn nobody_enters_without_tls_password_and_role() {
+    let server = server().await;
+    let port = server.port;
+    let plain = format!("host=127.0.0.1 port={port} user=acme-analyst password=x sslmode=disable");
+    let error = tokio_postgres::connect(&plain, NoTls).await.err().unwrap();
+    assert!(error.as_db_error().unwrap().message().contains("TLS only"), "{error:?}");
+    for (user, password, state) in [
+        ("acme-analyst", "wrong", "28P01"),
+        ("unknown", PASSWORD, "28P01"),
+        ("acme-agent", PASSWORD, "42501"),
+    ] {
+        let error = server.try_connect(user, password).await.err().unwrap();
+        assert_eq!(error.code().unwrap().code(), state, "{user}");
+    }
+    let events = server.world.access_events(ACME);
+    let denied = events.iter().filter(|event| matches!(event, Event::AccessDenied(_))).count();
+    assert_eq!(denied, 2);
+}
+
+#[tokio::test]
+async fn errors_carry_sqlstate_and_place_and_leave_the_connection_usable() {
+    let server = server().await;
+    let client = server.connect("acme-analyst").await;
+    for (sql, state) in [
+        ("SELECT nothing FROM queue_leg", "42703"),
+        ("SELECT * FROM nowhere", "42P01"),
+        ("SELECT no_such_function(1)", "42883"),
+        ("DROP TABLE queue_leg", "42501"),
+        ("SELECT * FROM queue_leg TABLESAMPLE SYSTEM (1)", "0A000"),
+    ] {
+        let error = client.query(sql, &[]).await.unwrap_err();
+        assert_eq!(error.code().unwrap().code(), state, "{sql}");
+    }
+    let error = client.query("SELECT 1 FROM\n  WHERE", &[]).await.unwrap_err();
+    let database = error.as_db_error().unwrap();
+    assert_eq!(database.code().code(), "42601");
+    assert!(database.position().is_some());
+    assert_eq!(client.query_one("SELECT 1::bigint", &[]).await.unwrap().get::<_, i64>(0), 1);
+}
+
+#[tokio::test]
+async fn a_query_is_cancelled_from_another_connection() {
+    let server = server().await;
+    let client = server.connect("acme-analyst").await;
+    let cancel = client.cancel_token();
+    let sql = "SELECT sum(a.value * b.value) FROM generate_series(1, 10000000) a, \
+               generate_series(1, 10000000) b";
+    let running = client.simple_query(sql);
+    tokio::pin!(running);
+    // The query may not have arrived at the first try: ask until it ends.
+    let error = loop {
+        let asked = async {
+            let socket = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+            cancel.cancel_query_raw(socket, server.tls.clone()).await.unwrap();
+        };
+        tokio::select! {
+            outcome = &mut running => break outcome.unwrap_err(),
+            () = asked => {}
+        }
+    };
+    assert_eq!(error.code().unwrap().code(), "57014");
+    let messages = client.simple_query("SHOW server_version").await.unwrap();
+    assert!(messages.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row)
+        if row.get(0) == Some("14.0"))));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_stops_its_query() {
+    let limits = Limits { rows_max: u64::MAX, bytes_max: u64::MAX, ..Limits::default() };
+    let server = server_with(limits).await;
+    let mut watch = server.world.logs.0[&ACME].watch_head();
+    let (client, connection) = server.open("acme-analyst", PASSWORD).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let rows = client
+        .simple_query_raw("SELECT value FROM generate_series(1, 1000000000000)")
+        .await
+        .unwrap();
+    let mut rows = Box::pin(rows);
+    while !matches!(rows.next().await.unwrap().unwrap(), SimpleQueryMessage::Row(_)) {}
+    connection.abort();
+    let cancelled = |world: &World| {
+        world
+            .access_events(ACME)
+            .iter()
+            .any(|event| matches!(event, Event::AccessQueryRun(run) if run.outcome == "cancelled"))
+    };
+    while !cancelled(&server.world) {
+        watch.changed().await.unwrap();
+    }
+}

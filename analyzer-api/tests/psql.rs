@@ -1,0 +1,159 @@
+//! psql itself, end to end: log-in over TLS with SCRAM, queries, and its backslash commands, which ask
+//! the catalogs with psql's own SQL.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::process::{Command, Output};
+
+use ledgerline_analyzer_api::pgwire::{Config, serve};
+use support::{PASSWORD, World, world};
+use tokio_util::sync::CancellationToken;
+
+struct Server {
+    world: World,
+    address: SocketAddr,
+    shutdown: CancellationToken,
+}
+
+async fn server() -> Server {
+    let world = world();
+    let shutdown = CancellationToken::new();
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        certificate: None,
+        data_dir: world.dir.path().to_owned(),
+        connections_max: 8,
+    };
+    let (address, _task) = serve(config, world.state.clone(), shutdown.clone()).await.unwrap();
+    Server { world, address, shutdown }
+}
+
+impl Server {
+    async fn run(&self, user: &str, mode: &str, commands: &[&str]) -> Output {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "--no-align", "--set", "VERBOSITY=verbose", "--set", "ON_ERROR_STOP=1"]);
+        if std::env::var_os("PSQL_ECHO").is_some() {
+            psql.arg("-E");
+        }
+        for command in commands {
+            psql.args(["-c", command]);
+        }
+        let port = self.address.port();
+        psql.arg(format!(
+            "host=localhost port={port} user={user} dbname=ledgerline sslmode={mode}"
+        ));
+        psql.env("PGPASSWORD", PASSWORD)
+            .env("PGSSLROOTCERT", "/nonexistent")
+            .env("PGCONNECT_TIMEOUT", "20");
+        let output = tokio::task::spawn_blocking(move || psql.output()).await.unwrap();
+        output.expect("psql cannot be run; `cargo xtask test` installs it (postgresql-client)")
+    }
+
+    async fn ask(&self, user: &str, commands: &[&str]) -> String {
+        let output = self.run(user, "require", commands).await;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{commands:?}\n{text}\n{errors}");
+        text
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_answer() {
+    let server = server().await;
+    let text = server
+        .ask(
+            "acme-analyst",
+            &[
+                "SELECT version()",
+                "SELECT current_database(), current_schema, current_user, current_position()",
+                "SELECT queue, count(*) FROM queue_leg GROUP BY queue ORDER BY queue",
+            ],
+        )
+        .await;
+    assert!(text.contains("PostgreSQL 14"), "{text}");
+    assert!(text.contains("ledgerline|public|acme-analyst|42"), "{text}");
+    assert!(text.contains("queue|count\nsales|4\nsupport|3\n(2 rows)"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_list_of_tables() {
+    let server = server().await;
+    for command in ["\\d", "\\dt", "\\dt public.*"] {
+        let text = server.ask("acme-auditor", &[command]).await;
+        assert!(text.contains("public|queue_leg|table|ledgerline"), "{command}: {text}");
+        assert!(text.contains("public|event_log|table|ledgerline"), "{command}: {text}");
+    }
+    let analyst = server.ask("acme-analyst", &["\\dt"]).await;
+    assert!(!analyst.contains("event_log"), "an analyst may not read the event log: {analyst}");
+    let detailed = server.ask("acme-analyst", &["\\dt+"]).await;
+    assert!(detailed.contains("one row per stay of an interaction in a queue"), "{detailed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_with_columns_types_and_comments() {
+    let server = server().await;
+    let text = server.ask("acme-analyst", &["\\d queue_leg"]).await;
+    assert!(text.contains("Table \"public.queue_leg\""), "{text}");
+    assert!(text.contains("leg_id|text||not null|"), "{text}");
+    assert!(text.contains("queue_duration_ms|bigint|||"), "{text}");
+    assert!(text.contains("entered_at|timestamp with time zone||not null|"), "{text}");
+    let text = server.ask("acme-analyst", &["\\d+ queue_leg"]).await;
+    assert!(text.contains("|answered, abandoned, other or open"), "{text}");
+    let text = server.ask("acme-analyst", &["\\d+"]).await;
+    assert!(text.contains("one row per stay of an interaction in a queue"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn databases_schemas_roles_and_functions() {
+    let server = server().await;
+    let text = server.ask("acme-analyst", &["\\l"]).await;
+    assert!(text.contains("ledgerline|ledgerline|UTF8|C|C|"), "{text}");
+    let text = server.ask("acme-analyst", &["\\dn"]).await;
+    assert!(text.contains("public|ledgerline\n(1 row)"), "{text}");
+    let text = server.ask("acme-analyst", &["\\du"]).await;
+    assert!(text.contains("acme-analyst||{analyst}"), "{text}");
+    let text = server.ask("acme-analyst", &["\\df sl*"]).await;
+    let line = "public|sl_ignore|double precision|\
+                outcome text, queue_duration_ms bigint, threshold_ms bigint|agg";
+    assert!(text.contains(line), "{text}");
+    assert_eq!(text.matches("|agg\n").count(), 4, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_user_sees_its_own_organization() {
+    let server = server().await;
+    let query = ["SELECT min(leg_id), count(*) FROM queue_leg"];
+    assert!(server.ask("acme-analyst", &query).await.contains("acme-0|7"));
+    assert!(server.ask("globex-analyst", &query).await.contains("globex-0|2"));
+    let events = server.world.access_events(support::GLOBEX);
+    assert!(events.iter().any(|event| event.event_type() == "access.query_run"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_are_clear() {
+    let server = server().await;
+    for (user, mode, command, expected) in [
+        ("acme-analyst", "disable", "SELECT 1", "TLS only"),
+        ("nobody", "require", "SELECT 1", "password authentication failed"),
+        ("acme-agent", "require", "SELECT 1", "SQL is for analysts"),
+        ("acme-analyst", "require", "SELECT nonsense FROM queue_leg", "42703"),
+        ("acme-analyst", "require", "SELECT 1 FROM nowhere", "42P01"),
+        ("acme-analyst", "require", "SELEC 1", "42601"),
+        ("acme-analyst", "require", "DELETE FROM queue_leg", "42501"),
+        ("acme-analyst", "require", "COPY queue_leg TO '/tmp/x'", "42501"),
+        ("acme-analyst", "require", "SET search_path = other", "0A000"),
+    ] {
+        let output = server.run(user, mode, &[command]).await;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{command} was answered");
+        assert!(errors.contains(expected), "{command}: {errors}");
+    }
+}
