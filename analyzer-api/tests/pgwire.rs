@@ -159,7 +159,7 @@ async fn errors_carry_sqlstate_and_place_and_leave_the_connection_usable() {
         let error = client.query(sql, &[]).await.unwrap_err();
         assert_eq!(error.code().unwrap().code(), state, "{sql}");
     }
-    let error = client.query("SELECT 1 FROM\n  WHERE", &[]).await.unwrap_err();
+    let error = client.query("SELECT leg_id,\n  FROM WHERE", &[]).await.unwrap_err();
     let database = error.as_db_error().unwrap();
     assert_eq!(database.code().code(), "42601");
     assert!(database.position().is_some());

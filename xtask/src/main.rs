@@ -14,7 +14,7 @@ cargo xtask <verb>
   check      formatting and lints only
   schemas    write the published schema documents (schemas/json/) anew
   deny       licences, bans and sources of all dependencies (--advisories: also known advisories)
-  sim        more simulated power cuts: cargo xtask sim [--cuts N] [--seed N]
+  sim        more simulated power cuts: cargo xtask sim [--histories N] [--seed N]
   crash      the kill -9 loop: cargo xtask crash [--rounds N]
   bench      the benchmarks; prints the tables of docs/benchmarks.md
   demo-check the demo of the README, 60 seconds at 120 calls a minute

@@ -8,7 +8,8 @@ pub(crate) fn test() -> Result<(), String> {
     packages::install()?;
     check()?;
     deny::deny(&[])?;
-    // One profile for everything: dependencies are built once.
+    // One profile for everything: dependencies are built once. The end-to-end tests run the binary.
+    step("cargo", &["build", "--workspace", "--bins", "--tests"])?;
     if exists("cargo-nextest") {
         say("── with cargo-nextest");
         step("cargo", &["nextest", "run", "--workspace", "--no-fail-fast"])?;
@@ -32,25 +33,12 @@ pub(crate) fn schemas() -> Result<(), String> {
 
 /// More simulated power cuts than CI makes.
 pub(crate) fn sim(arguments: &[String]) -> Result<(), String> {
-    let cuts = option(arguments, "--cuts").unwrap_or("200000").to_owned();
-    let mut run = command(
-        "cargo",
-        &[
-            "test",
-            "--release",
-            "-p",
-            "ledgerline-event-store",
-            "--test",
-            "power_cut",
-            "--",
-            "--nocapture",
-        ],
-    );
-    run.env("LEDGERLINE_POWER_CUTS", &cuts);
-    if let Some(seed) = option(arguments, "--seed") {
-        run.env("LEDGERLINE_SEED", seed);
-    }
-    step_with(run, &format!("{cuts} simulated power cuts"))
+    let histories = option(arguments, "--histories").unwrap_or("1000");
+    let first = option(arguments, "--seed").unwrap_or("0");
+    let mut list =
+        vec!["run", "--release", "-p", "ledgerline-event-store", "--features", "simulation"];
+    list.extend(["--example", "power_cuts", "--", histories, first]);
+    step("cargo", &list)
 }
 
 /// The kill -9 loop, longer than in CI.

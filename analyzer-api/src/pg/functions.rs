@@ -264,6 +264,14 @@ fn definitions() -> Vec<ScalarUDF> {
     for name in ["pg_relation_is_publishable", "pg_is_other_temp_schema"] {
         list.push(function(name, DataType::Boolean, |_| Ok(Cell::Bool(false))));
     }
+    list.push(function("element_of", DataType::Boolean, |args| {
+        let (Some(element), Some(array)) = (text(args, 0), text(args, 1)) else {
+            return Ok(Cell::Null);
+        };
+        let inner = array.trim_matches(|c| "{}[]".contains(c));
+        let found = inner.split([',', ' ']).any(|one| one.trim_matches('"') == element);
+        Ok(Cell::Bool(found))
+    }));
     list.push(function("pg_my_temp_schema", OID, |_| Ok(Cell::Int(0))));
     for (name, quote) in [("quote_ident", '"'), ("quote_literal", '\'')] {
         list.push(function(name, DataType::Utf8, move |args| {

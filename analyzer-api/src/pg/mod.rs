@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
-use datafusion::datasource::MemTable;
+use datafusion::common::DFSchema;
+use datafusion::datasource::{MemTable, ViewTable};
 use datafusion::error::Result;
+use datafusion::logical_expr::{EmptyRelation, LogicalPlan};
 
 /// The schema `pg_catalog` of one session. Its tables are made when they are asked for.
 pub(crate) struct PgCatalog {
@@ -53,6 +55,15 @@ impl SchemaProvider for PgCatalog {
             None => self.statics.table(name),
         };
         let Some((schema, batches)) = batches else { return Ok(None) };
+        if batches.iter().all(|batch| batch.num_rows() == 0) {
+            // Known to be empty, it drops out of the plan, with all that depends on its rows.
+            let empty = EmptyRelation {
+                produce_one_row: false,
+                schema: Arc::new(DFSchema::try_from(schema)?),
+            };
+            let view = ViewTable::new(LogicalPlan::EmptyRelation(empty), None);
+            return Ok(Some(Arc::new(view)));
+        }
         Ok(Some(Arc::new(MemTable::try_new(schema, vec![batches])?)))
     }
 

@@ -33,7 +33,7 @@ impl Cancels {
 impl CancelHandler for Cancels {
     async fn on_cancel_request(&self, request: CancelRequest) {
         let token = self.with(|known| match known.get(&request.pid) {
-            Some((secret, token)) if SecretKey::I32(*secret) == request.secret_key => {
+            Some((secret, token)) if SecretKey::I32(*secret).eq_value(&request.secret_key) => {
                 Some(token.clone())
             }
             _ => None,

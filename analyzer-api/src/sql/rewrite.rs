@@ -95,8 +95,14 @@ impl Rules<'_> {
                 kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, ..
             } => catalog_cast(expr, data_type),
             Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
-                let list = elements(right)?;
-                Some(Expr::InList { expr: Box::new(take(left)), list, negated: false })
+                if matches!(**right, Expr::Subquery(_)) {
+                    return None;
+                }
+                Some(match elements(right) {
+                    Some(list) => Expr::InList { expr: Box::new(take(left)), list, negated: false },
+                    // Arrays of the catalogs are kept as their text.
+                    None => call("element_of", vec![take(left), take(right)]),
+                })
             }
             Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => {
                 let list = elements(right)?;
