@@ -44,7 +44,11 @@ impl World {
     fn new(org_id: OrgId) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = MemoryLog::new(org_id, || Timestamp::EPOCH);
-        let options = Options { flush_positions: 16, publish_interval: Duration::from_millis(1) };
+        let options = Options {
+            flush_positions: 16,
+            publish_interval: Duration::from_millis(1),
+            ..Options::default()
+        };
         let projections =
             Projections::start(Arc::new(log.clone()), dir.path().to_owned(), options).unwrap();
         let feed = ProjectionsFeed::new(projections.clone());
