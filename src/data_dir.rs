@@ -4,7 +4,7 @@
 //! DATA/ledgerline.json            marker: what this directory is
 //! DATA/lock                       held by the process that uses it
 //! DATA/keys.redb                  keys of personal data
-//! DATA/issuer.key, sql-users.json tokens and database users
+//! DATA/token.key, sql-users.json  tokens and database users
 //! DATA/orgs/<id>/organization.json
 //! DATA/orgs/<id>/log/             the log
 //! DATA/orgs/<id>/tables/          projections
@@ -156,9 +156,10 @@ impl DataDir {
         &self.root
     }
 
-    /// Folder of an organization.
+    /// Folder of an organization, absolute: the query engine names table files by URL.
     pub(crate) fn organization_dir(&self, org_id: OrgId) -> PathBuf {
-        self.root.join("orgs").join(org_id.to_string())
+        let root = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
+        root.join("orgs").join(org_id.to_string())
     }
 
     /// The organization of this name, made if it is not there.
