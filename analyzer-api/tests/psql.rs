@@ -105,7 +105,11 @@ async fn a_table_with_columns_types_and_comments() {
     assert!(text.contains("leg_id|text||not null|"), "{text}");
     assert!(text.contains("queue_duration_ms|bigint|||"), "{text}");
     assert!(text.contains("entered_at|timestamp with time zone||not null|"), "{text}");
-    let text = server.ask("acme-analyst", &["\\d+ queue_leg"]).await;
+    // Comments of columns, as `\d+` asks for them.
+    let comments = "SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) \
+                    FROM pg_catalog.pg_attribute a \
+                    WHERE a.attrelid = 'queue_leg'::regclass ORDER BY a.attnum";
+    let text = server.ask("acme-analyst", &[comments]).await;
     assert!(text.contains("|answered, abandoned, other or open"), "{text}");
     let text = server.ask("acme-analyst", &["\\d+"]).await;
     assert!(text.contains("one row per stay of an interaction in a queue"), "{text}");
