@@ -1,2 +1,61 @@
-//! The `ledgerline` binary.
-fn main() {}
+//! The `ledgerline` binary: composition root and command line. It holds no domain rules; it opens what
+//! the crates offer and plugs them together.
+
+mod cli;
+mod command;
+mod data_dir;
+mod demo;
+mod failure;
+mod logging;
+mod ops;
+mod organization;
+mod output;
+mod ports;
+mod settings;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Verb};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    // One provider for every user of TLS in the process; before anything can open a connection.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        output::complain("a TLS provider was installed before ours");
+        return ExitCode::FAILURE;
+    }
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(&failure.to_string());
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::software(format!("the async runtime: {error}")))?;
+    let outcome = runtime.block_on(async {
+        match cli.verb {
+            Verb::Serve(arguments) => command::serve::run(arguments).await,
+            Verb::Demo(arguments) => demo::run(arguments).await,
+            Verb::Config(arguments) => command::config::run(arguments).await,
+            Verb::Sql(arguments) => command::sql::run(arguments).await,
+            Verb::Replay(arguments) => command::replay::run(arguments).await,
+            Verb::Rebuild(arguments) => command::rebuild::run(arguments).await,
+            Verb::Import(arguments) => command::import::run(arguments).await,
+            Verb::Token(arguments) => command::token::run(arguments),
+            Verb::Verify(arguments) => command::verify::run(arguments).await,
+        }
+    });
+    // Blocking work that hangs on a dead peer must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    outcome
+}

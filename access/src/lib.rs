@@ -1,5 +1,28 @@
-//! Who may do what: tokens, credentials, roles and the policy matrix.
+//! Who may do what: tokens, database credentials, roles and the policy matrix.
+//!
+//! It is a library of checks. It has no routes and no tables of its own: every edge crate calls
+//! [`bearer`], [`TokenIssuer::verify`] (or [`ScramCredentials::lookup`]) and then [`allows`].
+//!
+//! Invariants:
+//! * denied unless the matrix in [`policy`] says otherwise; a principal without roles may do nothing;
+//! * a principal carries exactly one organization, and only a signed token or a stored credential can
+//!   name it: no request parameter does;
+//! * secrets live in files that only their owner can read; a file that others can read is refused,
+//!   not repaired in silence;
+//! * passwords and keys never appear in `Debug` output or in an error.
 
+pub mod bearer;
+pub mod error;
+pub mod policy;
 pub mod principal;
+pub mod scram;
+pub mod token;
 
+mod secret_file;
+
+pub use bearer::bearer;
+pub use error::{AccessError, StoreError};
+pub use policy::{Action, allows};
 pub use principal::{Principal, Role};
+pub use scram::{NewUser, ScramCredentials, ScramSecret};
+pub use token::{Clock, Grant, TokenIssuer};

@@ -1,6 +1,8 @@
 //! Who asks.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 use ledgerline_schemas::id::{OrgId, UserId};
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,55 @@ pub enum Role {
     Administrator,
     /// A system that starts chats and reads events.
     Integrator,
+}
+
+impl Role {
+    /// All roles, in the order of the policy matrix.
+    pub const ALL: [Self; 6] = [
+        Self::Agent,
+        Self::Supervisor,
+        Self::Analyst,
+        Self::Auditor,
+        Self::Administrator,
+        Self::Integrator,
+    ];
+
+    /// Name, `lower_snake`, as in tokens and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Supervisor => "supervisor",
+            Self::Analyst => "analyst",
+            Self::Auditor => "auditor",
+            Self::Administrator => "administrator",
+            Self::Integrator => "integrator",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// There is no role of that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "role '{0}' does not exist, it must be agent, supervisor, analyst, auditor, administrator or integrator"
+)]
+pub struct UnknownRole(pub String);
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or_else(|| UnknownRole(text.to_owned()))
+    }
 }
 
 /// Who asks, as a verified token or database log-in says.

@@ -253,6 +253,14 @@ pub trait EventReader: Send + Sync + fmt::Debug + 'static {
         max: usize,
     ) -> Result<Page, ReadError>;
 
+    /// Everything after `after` up to the present head, in order; ends at the first error. For replays.
+    fn scan(
+        &self,
+        after: Position,
+    ) -> Box<dyn Iterator<Item = Result<Recorded, ReadError>> + Send + '_> {
+        Box::new(crate::scan::Pages::new(self, after))
+    }
+
     /// The position a named consumer saved last.
     ///
     /// # Errors

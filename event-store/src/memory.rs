@@ -53,7 +53,8 @@ impl Inner {
         let known: Vec<usize> =
             append.events.iter().filter_map(|event| self.ids.get(&event.id).copied()).collect();
         let (Some(first), Some(last)) = (known.first(), known.last()) else { return Ok(None) };
-        if known.len() < append.events.len() || last - first + 1 != known.len() {
+        let in_order = known.iter().zip(*first..).all(|(index, expected)| *index == expected);
+        if known.len() < append.events.len() || !in_order {
             let id =
                 append.events.iter().map(|event| event.id).find(|id| self.ids.contains_key(id));
             return Err(AppendError::PartialDuplicate { id: id.unwrap_or_default() });
@@ -207,8 +208,9 @@ impl EventWriter for MemoryLog {
             });
         }
         let last = Position(inner.events.len() as u64);
-        drop(inner);
+        // Under the lock: heads must not overtake each other.
         self.head.send_replace(last);
+        drop(inner);
         let appended = Appended { first, last, versions, recorded_at, duplicate: false };
         Ok(Submitted::new(appended, receiver))
     }

@@ -1,9 +1,51 @@
-//! Folds from events to rows; hot and cold tables; rebuild.
+//! The tables: pure folds from events to rows, hot in memory and cold in Parquet.
+//!
+//! This crate reads the log and nothing else; it decides nothing and appends nothing. [`Projections`]
+//! runs the folds of one organization on a thread of its own and shows immutable [`Snapshot`]s and a
+//! [`ChangeFeed`]; both read sides are built on these two.
+//!
+//! **Invariants**
+//!
+//! * The log position is the only clock. No row holds anything that a rebuild from the log would not
+//!   give again: no wall clock, no measured latency, no random id.
+//! * A snapshot shows every event up to its position and none after it, in all tables.
+//! * Files and commits are cut at positions, never by time or by how events were read; a crash at any
+//!   moment leaves the tables at the newest complete commit, and the log brings them forward.
+//! * `offered = answered + abandoned + other + open` in `queue_live`, `queue_interval` and `queue_leg`,
+//!   of the same legs.
+//! * Sealed personal data appears in `event_log.data` only, and only sealed.
 
 pub mod change;
+mod checksum;
+mod cold;
+mod column;
+mod encode;
+mod engine;
+mod error;
+pub mod feed;
+mod fold;
+mod hot;
+mod manifest;
+mod page;
+mod projections;
+mod rebuild;
+mod run;
+mod show;
 pub mod snapshot;
+mod stop;
+mod store;
 pub mod table;
+pub mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use change::{ChangeBatch, RowChange};
+pub use checksum::{TableChecksum, checksum};
+pub use column::{AgentActivityState, Outcome, Stage};
+pub use encode::{data_type, schema};
+pub use error::ProjectionError;
+pub use feed::{ChangeFeed, FeedError};
+pub use projections::{Options, Projections};
+pub use rebuild::{Rebuilt, rebuild};
 pub use snapshot::{ColdFile, Snapshot, TableSnapshot};
-pub use table::{ColumnDef, ColumnType, Dimension, Row, TableDef, Value};
+pub use table::{ColumnDef, ColumnType, Dimension, Row, TableDef, Value, key_text};

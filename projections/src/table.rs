@@ -60,6 +60,8 @@ pub struct TableDef {
     pub columns: &'static [ColumnDef],
     /// Names of the key columns.
     pub key: &'static [&'static str],
+    /// Names of the columns by which the rows of a cold file are sorted.
+    pub sort: &'static [&'static str],
     /// True for `queue_live` and `agent_live`: present state, never cold.
     pub live: bool,
 }
@@ -90,3 +92,24 @@ pub enum Value {
 
 /// A row: one value a column, in the table's order.
 pub type Row = Arc<[Value]>;
+
+/// The key of a row as text: the values of the key columns joined by `|`.
+#[must_use]
+pub fn key_text(def: &TableDef, row: &[Value]) -> String {
+    let mut text = String::with_capacity(36);
+    for (index, value) in row.iter().take(def.key.len()).enumerate() {
+        if index > 0 {
+            text.push('|');
+        }
+        match value {
+            Value::Null => {}
+            Value::Text(part) => text.push_str(part),
+            Value::Int(number) => text.push_str(&number.to_string()),
+            Value::Bool(truth) => text.push_str(if *truth { "true" } else { "false" }),
+            Value::Time(micros) => {
+                text.push_str(&ledgerline_schemas::Timestamp::from_micros(*micros).to_string());
+            }
+        }
+    }
+    text
+}

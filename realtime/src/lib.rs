@@ -1,1 +1,40 @@
-//! Under construction in this change.
+//! Push: live datasets and the event stream over WebSocket and server-sent events.
+//!
+//! A subscriber gets a consistent snapshot at one log position and then deltas. Every frame says which
+//! positions it covers, so a subscriber's rows at position P can be compared with the SQL answer at P.
+//! This crate reads the change feed and the log; it appends nothing and keeps no tables of its own.
+//!
+//! Invariants:
+//! * snapshot plus deltas up to P are the rows of the live table at P that pass the filter;
+//! * the `from` of a frame is the position at which the frame before it ended: no gap, no overlap;
+//! * when that cannot be kept (history no longer retained, tables built anew, policy changed, reader
+//!   too slow) the subscriber is told by a `resync` frame; nothing is left out in silence;
+//! * one organization's subscribers read from that organization's hub only, which the token chooses;
+//! * live rows are conflated per key, events never are.
+//!
+//! [`live::LiveSubscription`] and [`session::Session`] do no input or output and read no clock; the
+//! transports in [`ws`] and [`sse`] drive them.
+
+pub mod events;
+pub mod feed;
+pub mod filter;
+pub mod frame;
+pub mod hub;
+pub mod limits;
+pub mod live;
+pub mod projected;
+pub mod query;
+pub mod request;
+pub mod resume;
+pub mod session;
+pub mod sse;
+pub mod state;
+pub mod ws;
+
+mod row_json;
+
+pub use feed::{FeedSource, Follow, LiveState};
+pub use hub::Hub;
+pub use limits::Limits;
+pub use projected::ProjectionsFeed;
+pub use state::{RealtimeError, RealtimeState, router};

@@ -7,14 +7,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::Document;
-use crate::id::{
-    EntityId, FlowId, MultimediaProfileId, OrgId, QueueId, SiteId, SkillId, SkillProfileId, TeamId,
-};
-use crate::time::DurationMs;
+use crate::id::{EntityId, FlowId, MultimediaProfileId, OrgId, SiteId, SkillProfileId, TeamId};
 
 pub mod flow;
+pub mod queue;
+pub mod skill;
 
 pub use flow::{Activity, ActivityKind, Flow};
+pub use queue::{CallDistributionGroup, Queue, RoutingType, WaitCredit};
+pub use skill::{
+    AgentSkill, Skill, SkillCondition, SkillProfile, SkillRequirement, SkillType, SkillValue,
+};
 
 /// Channel of an interaction, a queue, an agent's slot.
 #[derive(
@@ -132,7 +135,7 @@ impl EntityKind {
     }
 }
 
-const fn yes() -> bool {
+pub(crate) const fn yes() -> bool {
     true
 }
 
@@ -204,100 +207,6 @@ pub struct User {
     /// Switched on.
     #[serde(default = "yes")]
     pub active: bool,
-}
-
-/// Type of a skill's values.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum SkillType {
-    /// 0 to 10.
-    Proficiency,
-    /// Yes or no.
-    Boolean,
-    /// Text.
-    Text,
-    /// One of a list.
-    Enum,
-}
-
-/// A skill.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Skill {
-    /// Name, unique among skills.
-    pub name: String,
-    /// Type of its values.
-    pub skill_type: SkillType,
-    /// Values allowed, for an enumeration.
-    #[serde(default)]
-    pub enum_values: Vec<String>,
-    /// Switched on.
-    #[serde(default = "yes")]
-    pub active: bool,
-}
-
-/// Value of a skill.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SkillValue {
-    /// 0 to 10.
-    Proficiency(u8),
-    /// Yes or no.
-    Boolean(bool),
-    /// Text or enumeration value.
-    Text(String),
-}
-
-/// A skill an agent has.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct AgentSkill {
-    /// The skill.
-    pub skill_id: SkillId,
-    /// Its value.
-    pub value: SkillValue,
-}
-
-/// A set of skills given to users.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SkillProfile {
-    /// Name, unique among skill profiles.
-    pub name: String,
-    /// The skills.
-    #[serde(default)]
-    pub skills: Vec<AgentSkill>,
-}
-
-/// How a required skill is compared.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum SkillCondition {
-    /// At least.
-    AtLeast,
-    /// At most.
-    AtMost,
-    /// Equal.
-    Is,
-    /// Not equal.
-    IsNot,
-}
-
-/// A skill required of an agent.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct SkillRequirement {
-    /// The skill.
-    pub skill_id: SkillId,
-    /// How it is compared.
-    pub condition: SkillCondition,
-    /// With what.
-    pub value: SkillValue,
-    /// Weight in the score of the best available agent, 0 to 100.
-    #[serde(default)]
-    pub weight: u8,
 }
 
 /// How channels mix for one agent.
@@ -380,109 +289,6 @@ pub struct AuxCode {
     /// Switched on.
     #[serde(default = "yes")]
     pub active: bool,
-}
-
-/// Which agent or leg comes first.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum RoutingType {
-    /// The agent available for the longest time.
-    #[default]
-    LongestAvailableAgent,
-    /// By skills.
-    SkillsBased,
-    /// Round robin.
-    Circular,
-    /// Fixed order.
-    Linear,
-}
-
-/// Teams searched together, and how long before the next group joins.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CallDistributionGroup {
-    /// Teams.
-    pub team_ids: Vec<TeamId>,
-    /// Wait before the next group is searched as well, ms; 0 = at once. The last group's has no meaning.
-    #[serde(default)]
-    pub wait_ms: DurationMs,
-}
-
-/// Waiting time credited to a priority.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(deny_unknown_fields)]
-pub struct WaitCredit {
-    /// The priority, 1 to 10.
-    pub priority: u8,
-    /// Credit, ms.
-    pub credit_ms: DurationMs,
-}
-
-/// A queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Queue {
-    /// Name, unique among queues.
-    pub name: String,
-    /// Channel of its interactions.
-    pub channel_type: ChannelType,
-    /// Which agent comes first.
-    #[serde(default)]
-    pub routing_type: RoutingType,
-    /// Groups of teams, searched in this order.
-    #[serde(default)]
-    pub call_distribution_groups: Vec<CallDistributionGroup>,
-    /// Service level threshold, ms.
-    #[serde(default = "default_threshold")]
-    pub service_level_threshold_ms: DurationMs,
-    /// Most legs waiting or connected at once; no limit if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_active_interactions: Option<u32>,
-    /// Longest wait, ms; then overflow or end. No limit if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_time_in_queue_ms: Option<DurationMs>,
-    /// Queue that takes over after the longest wait.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub overflow_queue_id: Option<QueueId>,
-    /// Audio file played while waiting.
-    #[serde(default = "default_music")]
-    pub music: String,
-    /// Time an offer rings before RONA, ms.
-    #[serde(default = "default_ring")]
-    pub ring_timeout_ms: DurationMs,
-    /// Wrap-up ends by itself after this time, ms; absent: only the agent ends it; 0: no wrap-up.
-    #[serde(default = "default_wrapup", skip_serializing_if = "Option::is_none")]
-    pub wrapup_ms: Option<DurationMs>,
-    /// Waiting time credited by priority.
-    #[serde(default)]
-    pub wait_credits: Vec<WaitCredit>,
-    /// IANA time zone of its reports.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timezone: Option<String>,
-    /// Switched on.
-    #[serde(default = "yes")]
-    pub active: bool,
-}
-
-const fn default_threshold() -> DurationMs {
-    20_000
-}
-
-const fn default_ring() -> DurationMs {
-    18_000
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "serde's default needs the field's type")]
-const fn default_wrapup() -> Option<DurationMs> {
-    Some(30_000)
-}
-
-fn default_music() -> String {
-    "music".to_owned()
 }
 
 /// An entry point: where interactions come in.

@@ -36,6 +36,7 @@ pub mod envelope;
 pub mod event;
 pub mod id;
 pub mod limits;
+pub mod publish;
 pub mod sensitive;
 pub mod time;
 pub mod upcast;

@@ -1,2 +1,49 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask help`.
+
+mod deny;
+mod packages;
+mod run;
+mod verbs;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask <verb>
+
+  test       everything CI runs: system packages, formatting, lints, schemas, licences, all tests
+  check      formatting and lints only
+  schemas    write the published schema documents (schemas/json/) anew
+  deny       licences, bans and sources of all dependencies (--advisories: also known advisories)
+  sim        more simulated power cuts: cargo xtask sim [--histories N] [--seed N]
+  crash      the kill -9 loop: cargo xtask crash [--rounds N]
+  bench      the benchmarks; prints the tables of docs/benchmarks.md
+  demo-check the demo of the README, 60 seconds at 120 calls a minute
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let verb = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let outcome = match verb.as_str() {
+        "test" => verbs::test(),
+        "check" => verbs::check(),
+        "schemas" => verbs::schemas(),
+        "deny" => deny::deny(&rest),
+        "sim" => verbs::sim(&rest),
+        "crash" => verbs::crash(&rest),
+        "bench" => verbs::bench(&rest),
+        "demo-check" => verbs::demo_check(),
+        "help" | "--help" | "-h" => {
+            run::say(HELP);
+            Ok(())
+        }
+        other => Err(format!("unknown verb {other:?}\n\n{HELP}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            run::complain(&message);
+            ExitCode::FAILURE
+        }
+    }
+}

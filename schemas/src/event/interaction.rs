@@ -76,6 +76,8 @@ pub enum TerminatingEnd {
     Agent,
     /// Ledgerline or the network.
     System,
+    /// The source of an import does not say.
+    Unknown,
 }
 
 impl TerminatingEnd {
@@ -86,6 +88,7 @@ impl TerminatingEnd {
             Self::Customer => "customer",
             Self::Agent => "agent",
             Self::System => "system",
+            Self::Unknown => "unknown",
         }
     }
 }

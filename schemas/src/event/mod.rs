@@ -22,7 +22,7 @@ pub mod quality;
 pub mod queue;
 pub mod routing;
 pub mod wrapup;
-use schemars::Schema;
+use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -71,6 +71,12 @@ fn from_value<T: DeserializeOwned>(event_type: &str, value: Value) -> Result<T, 
 
 macro_rules! events {
     ($($variant:ident($payload:ty) = $name:literal,)*) => {
+        /// Every type name, configuration changes included.
+        #[must_use]
+        pub fn all_types() -> Vec<&'static str> {
+            EVENT_TYPES.iter().copied().chain(ConfigChange::event_types()).collect()
+        }
+
         /// One fact.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each variant is documented at its payload type")]
@@ -159,6 +165,16 @@ macro_rules! events {
                 };
                 value.unwrap_or(Value::Null)
             }
+
+            /// The payload as JSON text, written without building the value first.
+            #[must_use]
+            pub fn to_json_text(&self) -> String {
+                let text = match self {
+                    $(Self::$variant(payload) => serde_json::to_string(payload),)*
+                    Self::Config(change) => serde_json::to_string(change),
+                };
+                text.unwrap_or_else(|_| "null".to_owned())
+            }
         }
 
         $(impl From<$payload> for Event {
@@ -173,12 +189,13 @@ macro_rules! events {
             }
         }
 
-        /// The JSON Schema of every event type's payload, by name.
+        /// The JSON Schema of every event type's payload, by name; shared types go to the
+        /// generator's definitions.
         #[must_use]
-        pub fn json_schemas() -> Vec<(&'static str, Schema)> {
-            let mut schemas = vec![$(($name, schemars::schema_for!($payload)),)*];
+        pub fn json_schemas(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+            let mut schemas = vec![$(($name, generator.subschema_for::<$payload>()),)*];
             for name in ConfigChange::event_types() {
-                schemas.push((name, schemars::schema_for!(ConfigChange)));
+                schemas.push((name, generator.subschema_for::<ConfigChange>()));
             }
             schemas
         }

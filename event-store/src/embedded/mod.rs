@@ -1,0 +1,228 @@
+//! The embedded log: segments in a directory of this machine.
+//!
+//! **What an acknowledgement means.** When an append's future resolves to `Ok`, its events were written and
+//! `fdatasync` reported success: they survive a crash of the process, of the operating system and loss of
+//! power, as far as the drive honours its flush commands. An append is in the log whole or not at all.
+//! Nothing is shown to a reader before it is durable. After a failed sync the log takes no writes until it
+//! is opened again. The log is never silently shortened: opening discards an unfinished last write, which
+//! was never acknowledged, and refuses any other damage.
+//!
+//! **How.** [`EventWriter::submit`] fixes the order in memory under one lock; one writer thread turns what
+//! waits into one write and one sync. Reads are served from the files through the page cache, and verify
+//! every frame they touch.
+
+mod checkpoints;
+pub(crate) mod commit;
+pub(crate) mod error;
+pub(crate) mod open;
+mod options;
+pub(crate) mod read;
+pub(crate) mod state;
+mod submit;
+
+use std::fmt;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use ledgerline_schemas::id::OrgId;
+use ledgerline_schemas::{Position, Recorded, StreamId, Version};
+use tokio::sync::watch;
+
+pub use error::OpenError;
+pub use options::{Clock, Options, Salt};
+pub use read::{Scan, Verified};
+
+use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence};
+use crate::disk::os::OsDisk;
+use crate::fault::Faults;
+use crate::log::{
+    Append, AppendError, Direction, EventReader, EventWriter, Filter, Page, ReadError, Submitted,
+};
+use checkpoints::Checkpoints;
+use error::At;
+use state::Shared;
+
+/// A handle of an open log. Clones share it; the log closes when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct EmbeddedLog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    checkpoints: Option<Checkpoints>,
+    writer: Option<JoinHandle<()>>,
+    /// Holds the lock on the directory; released after the writer has ended.
+    _lock: Option<File>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.shared, f)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.close();
+        if let Some(writer) = self.writer.take() {
+            // What is queued gets written before the lock goes. A writer that panicked has nothing to add.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl EmbeddedLog {
+    /// Opens the log of an organization in a directory, which is made if it is not there. Reads every
+    /// segment once.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(directory: &Path, org_id: OrgId, options: Options) -> Result<Self, OpenError> {
+        let at = At(directory.to_owned());
+        make_directory(directory).map_err(at.io("making the directory"))?;
+        let lock = File::open(directory).map_err(at.io("opening the directory"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::Locked { directory: directory.to_owned() },
+            TryLockError::Error(error) => at.io("locking the directory")(error),
+        })?;
+        let disk = OsDisk::open(directory).map_err(at.io("opening the directory"))?;
+        let (shared, committer) =
+            open::open(Arc::new(disk), &at, org_id, &options, Faults::default())?;
+        let checkpoints = Checkpoints::open(directory)
+            .map_err(|reason| OpenError::Checkpoints { directory: directory.to_owned(), reason })?;
+        let writer = std::thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || committer.run())
+            .map_err(at.io("starting the writer"))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared,
+                checkpoints: Some(checkpoints),
+                writer: Some(writer),
+                _lock: Some(lock),
+            }),
+        })
+    }
+
+    /// A handle without a writer thread: whoever has the committer drives it.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn driven(shared: Arc<Shared>) -> Self {
+        Self { inner: Arc::new(Inner { shared, checkpoints: None, writer: None, _lock: None }) }
+    }
+
+    /// Reads through the log after a position up to its present head, in order, verifying every frame:
+    /// the way for replays.
+    #[must_use]
+    pub fn scan(&self, after: Position) -> Scan {
+        Scan::new(&self.inner.shared, after)
+    }
+
+    /// Reads every durable frame and verifies it.
+    ///
+    /// # Errors
+    /// [`ReadError`] naming the first bad place.
+    pub fn verify(&self) -> Result<Verified, ReadError> {
+        read::verify(&self.inner.shared)
+    }
+
+    fn checkpoints(&self) -> Result<&Checkpoints, ReadError> {
+        self.inner.checkpoints.as_ref().ok_or(ReadError::Closed)
+    }
+}
+
+/// Makes the directory and its parents, durably, readable by the owner only.
+fn make_directory(directory: &Path) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let mut parent: Option<PathBuf> = directory.parent().map(Path::to_owned);
+    while let Some(made) = parent.filter(|it| !it.as_os_str().is_empty()) {
+        File::open(&made)?.sync_all()?;
+        parent = made.parent().map(Path::to_owned);
+    }
+    Ok(())
+}
+
+impl EventReader for EmbeddedLog {
+    fn org_id(&self) -> OrgId {
+        self.inner.shared.org_id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            engine: "embedded",
+            durability: Durability::FsyncBeforeAck,
+            atomicity: Atomicity::Log,
+            concurrency: ConcurrencyControl::Native,
+            idempotence: Idempotence::Exact,
+        }
+    }
+
+    fn head(&self) -> Position {
+        *self.inner.shared.head.borrow()
+    }
+
+    fn watch_head(&self) -> watch::Receiver<Position> {
+        self.inner.shared.head.subscribe()
+    }
+
+    fn stream_head(&self, stream: &StreamId) -> Result<Option<Version>, ReadError> {
+        let state = self.inner.shared.lock();
+        let events = state.streams.positions(stream.as_str(), state.durable).len() as u64;
+        Ok(events.checked_sub(1).map(Version))
+    }
+
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        direction: Direction,
+        max: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        read::stream(&self.inner.shared, stream, from, direction, max)
+    }
+
+    fn read_all(
+        &self,
+        from: Position,
+        direction: Direction,
+        filter: &Filter,
+        max: usize,
+    ) -> Result<Page, ReadError> {
+        match direction {
+            Direction::Forward => read::all_forward(&self.inner.shared, from, filter, max),
+            Direction::Backward => read::all_backward(&self.inner.shared, from, filter, max),
+        }
+    }
+
+    fn scan(
+        &self,
+        after: Position,
+    ) -> Box<dyn Iterator<Item = Result<Recorded, ReadError>> + Send + '_> {
+        Box::new(Self::scan(self, after))
+    }
+
+    fn load_checkpoint(&self, consumer: &str) -> Result<Option<Position>, ReadError> {
+        self.checkpoints()?.load(consumer)
+    }
+}
+
+impl EventWriter for EmbeddedLog {
+    fn submit(&self, append: Append) -> Result<Submitted, AppendError> {
+        submit::submit(&self.inner.shared, append)
+    }
+
+    fn save_checkpoint(&self, consumer: &str, position: Position) -> Result<(), AppendError> {
+        self.checkpoints()
+            .map_err(|error| AppendError::Unavailable { reason: error.to_string() })?
+            .save(consumer, position)
+    }
+}
+
+#[cfg(test)]
+mod tests;

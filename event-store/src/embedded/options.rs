@@ -1,0 +1,71 @@
+//! How an embedded log is set up.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ledgerline_schemas::Timestamp;
+
+use crate::segment::writer::Sizes;
+
+/// Gives the time that becomes `recorded_at`.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// Gives the salt of a new segment; must not repeat itself.
+pub type Salt = Arc<dyn Fn() -> std::io::Result<u32> + Send + Sync>;
+
+/// Set-up of an embedded log. [`Options::default`] is right outside tests.
+#[derive(Clone)]
+pub struct Options {
+    /// A segment is closed before it grows beyond this, bytes; default 64 MiB. One append that is longer
+    /// gets a segment of its own.
+    pub segment_bytes: u64,
+    /// Space is reserved and zeroed in steps of this, bytes; default 1 MiB.
+    pub reserve_step_bytes: u64,
+    /// Most bytes written before a sync; default 8 MiB. What waits longer goes into the next group.
+    pub group_bytes_max: usize,
+    /// Most bytes of appends that may wait for the disk; default 256 MiB. Above it appends are refused.
+    pub waiting_bytes_max: usize,
+    /// The clock; default the system's.
+    pub clock: Clock,
+    /// Salts; default the operating system's random numbers.
+    pub salt: Salt,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            reserve_step_bytes: 1 << 20,
+            group_bytes_max: 8 << 20,
+            waiting_bytes_max: 256 << 20,
+            clock: Arc::new(system_time),
+            salt: Arc::new(random_salt),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("segment_bytes", &self.segment_bytes)
+            .field("reserve_step_bytes", &self.reserve_step_bytes)
+            .field("group_bytes_max", &self.group_bytes_max)
+            .field("waiting_bytes_max", &self.waiting_bytes_max)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    pub(crate) const fn sizes(&self) -> Sizes {
+        Sizes { segment_bytes: self.segment_bytes, step_bytes: self.reserve_step_bytes }
+    }
+}
+
+fn system_time() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn random_salt() -> std::io::Result<u32> {
+    getrandom::u32().map_err(|_| std::io::Error::other("the operating system gave no random bytes"))
+}

@@ -1,0 +1,229 @@
+//! The crash simulation: the log as it is, on a disk that loses power.
+//!
+//! A seed decides a history of appends. The disk writes down every operation; between any two of them the
+//! power may go away, and what was not synced then is lost, torn or reordered. The log is opened on what is
+//! left, must hold everything it had acknowledged or shown, nothing that was never appended, and no part
+//! of an append; it then goes on, and the power may go away again. Nothing here knows how the log works.
+//!
+//! The same histories run against deliberately broken variants. A simulation that does not catch them all
+//! proves nothing about the good one.
+
+mod damage;
+mod image;
+mod life;
+mod random;
+mod truth;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::disk::sim::{SimDisk, Skips};
+use crate::fault::{FaultSet, Faults};
+use image::after_power_cut;
+use life::{Life, Plan};
+use random::Random;
+use truth::Truth;
+
+/// Tells the contents of one life from those of an earlier one on the same disk.
+const EARLIER_LIFE: u64 = 0xA5A5_0000_0000_5A5A;
+/// A second crash follows this one of so many first crashes.
+const SECOND_CRASH_ONE_IN: u64 = 4;
+
+/// The log, or the log with one deliberate mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// As it is.
+    Correct,
+    /// Never syncs data.
+    NoSync,
+    /// Acknowledges before the sync.
+    AcknowledgeBeforeSync,
+    /// Shows events to readers before the sync.
+    VisibleBeforeDurable,
+    /// Does not compare checksums.
+    NoCrc,
+    /// Gives every segment the same salt.
+    NoSalt,
+    /// Never syncs the directory.
+    NoDirectorySync,
+    /// Cuts the log at the first bad frame, whatever follows.
+    CutAtAnyDamage,
+    /// Shows what it finds at opening without making it durable.
+    NoSyncAtOpen,
+}
+
+impl Variant {
+    /// Every broken variant.
+    pub const BROKEN: [Self; 8] = [
+        Self::NoSync,
+        Self::AcknowledgeBeforeSync,
+        Self::VisibleBeforeDurable,
+        Self::NoCrc,
+        Self::NoSalt,
+        Self::NoDirectorySync,
+        Self::CutAtAnyDamage,
+        Self::NoSyncAtOpen,
+    ];
+
+    fn faults(self) -> Faults {
+        let set = FaultSet {
+            acknowledge_before_sync: self == Self::AcknowledgeBeforeSync,
+            visible_before_durable: self == Self::VisibleBeforeDurable,
+            no_crc: self == Self::NoCrc,
+            cut_at_any_damage: self == Self::CutAtAnyDamage,
+            no_sync_at_open: self == Self::NoSyncAtOpen,
+            ..FaultSet::default()
+        };
+        Faults { set }
+    }
+
+    fn skips(self) -> Skips {
+        Skips { data: self == Self::NoSync, directory: self == Self::NoDirectorySync }
+    }
+}
+
+/// A promise that was broken, and the seed that shows it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// Where and what.
+    pub what: String,
+}
+
+/// What a simulation went through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Histories.
+    pub histories: u64,
+    /// Simulated power cuts, each followed by a reopening.
+    pub power_cuts: u64,
+    /// Processes killed while the system lived on.
+    pub kills: u64,
+    /// Places damaged.
+    pub damages: u64,
+    /// Broken promises; at most one for each seed.
+    pub failures: Vec<Failure>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} histories, {} power cuts, {} kills, {} damaged places, {} failures",
+            self.histories,
+            self.power_cuts,
+            self.kills,
+            self.damages,
+            self.failures.len()
+        )?;
+        for failure in &self.failures {
+            write!(f, "\nseed {}: {}", failure.seed, failure.what)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs the history of every seed, with a power cut at every boundary between disk operations.
+#[must_use]
+pub fn simulate(seeds: Range<u64>, variant: Variant) -> Report {
+    let mut report = Report::default();
+    for seed in seeds {
+        report.histories += 1;
+        if let Err(what) = history(seed, variant, &mut report) {
+            report.failures.push(Failure { seed, what });
+        }
+    }
+    report
+}
+
+fn history(seed: u64, variant: Variant, report: &mut Report) -> Result<(), String> {
+    let mut random = Random::new(seed ^ 0xC0FFEE);
+    let groups = 4 + random.below(10);
+    let plan = Plan { variant, seed, tag: 0, groups, close: random.one_in(2) };
+    let earlier = earlier_files(&plan)?;
+    let disk = SimDisk::new(Default::default(), &[], variant.skips());
+    let first = life::live(disk, Truth::default(), &plan)?;
+    for cut in first.cuts() {
+        for _ in 0..3 {
+            let again = random.one_in(SECOND_CRASH_ONE_IN);
+            power_cut(&first, cut, &earlier, &plan, again, &mut random, report)
+                .map_err(|what| format!("power cut after {cut} disk operations: {what}"))?;
+        }
+        if random.one_in(4) {
+            kill(&first, cut, &earlier, &plan, &mut random, report)
+                .map_err(|what| format!("process killed after {cut} disk operations: {what}"))?;
+        }
+    }
+    for _ in 0..8 {
+        report.damages += 1;
+        damage::strike(&first, &plan, &mut random)?;
+    }
+    Ok(())
+}
+
+/// What an earlier log with the same history left on the disk: the bytes that a file may show where its
+/// own were lost.
+fn earlier_files(plan: &Plan) -> Result<Vec<Vec<u8>>, String> {
+    let disk = SimDisk::new(Default::default(), &[], plan.variant.skips());
+    let plan = Plan { tag: EARLIER_LIFE, ..*plan };
+    let earlier = life::live(disk, Truth::default(), &plan)?;
+    let inodes = earlier.disk.lock().inodes.clone();
+    Ok(inodes)
+}
+
+/// The next life of a log whose last one ended behind `cut` operations.
+fn next_plan(plan: &Plan, groups: u64, random: &mut Random) -> Plan {
+    Plan { seed: random.next(), tag: plan.tag + 1, groups, close: random.one_in(4), ..*plan }
+}
+
+fn power_cut(
+    life: &Life,
+    cut: usize,
+    earlier: &[Vec<u8>],
+    plan: &Plan,
+    again: bool,
+    random: &mut Random,
+    report: &mut Report,
+) -> Result<(), String> {
+    report.power_cuts += 1;
+    let image = after_power_cut(&life.disk.lock(), cut, earlier, random);
+    let disk = SimDisk::new(image, &[], plan.variant.skips());
+    let plan = next_plan(plan, if again { 2 } else { 1 }, random);
+    let next = life::live(disk, life.truth_at(cut), &plan)?;
+    if again {
+        let cuts = next.cuts();
+        let cut =
+            if random.one_in(2) { cuts.end - 1 } else { cuts.start + random.index(cuts.len()) };
+        power_cut(&next, cut, earlier, &plan, random.one_in(3), random, report)
+            .map_err(|what| format!("then after {cut} more: {what}"))?;
+    }
+    Ok(())
+}
+
+/// The process goes away, the system stays: what was written is there, synced or not. Then the power goes.
+fn kill(
+    life: &Life,
+    cut: usize,
+    earlier: &[Vec<u8>],
+    plan: &Plan,
+    random: &mut Random,
+    report: &mut Report,
+) -> Result<(), String> {
+    report.kills += 1;
+    let disk = {
+        let contents = life.disk.lock();
+        let ops = contents.ops.get(..cut).unwrap_or(&contents.ops);
+        SimDisk::new(contents.base.clone(), ops, plan.variant.skips())
+    };
+    let plan = next_plan(plan, 1, random);
+    let next = life::live(disk, life.truth_at(cut), &plan)?;
+    for cut in next.cuts() {
+        power_cut(&next, cut, earlier, &plan, false, random, report)
+            .map_err(|what| format!("then power cut after {cut}: {what}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! What the HTTP edges share: the port to the engine, who asks, bodies, problems, measuring.
+//!
+//! The edges themselves are [`crate::desktop`], [`crate::chat`] and [`crate::admin`]; [`router`] puts them
+//! together. Nothing here decides about interactions: an edge makes a command and the core decides.
+
+pub mod body;
+pub mod caller;
+pub mod doors;
+mod engine;
+mod observe;
+pub mod params;
+pub mod port;
+pub mod problem;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+pub use caller::Caller;
+pub use doors::{Doors, Organization};
+pub use problem::Problem;
+
+/// All HTTP doors of the ingest side: desktop, chat and administration.
+pub fn router(doors: Arc<Doors>) -> Router {
+    Router::new()
+        .merge(crate::desktop::routes())
+        .merge(crate::chat::routes())
+        .merge(crate::admin::routes())
+        .layer(axum::middleware::from_fn(observe::observe))
+        .with_state(doors)
+}

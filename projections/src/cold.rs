@@ -1,0 +1,94 @@
+//! Cold files: final rows in Parquet.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use crate::encode;
+use crate::error::ProjectionError;
+use crate::table::{Row, TableDef};
+
+/// Columns by which single rows are looked up.
+const LOOKED_UP: &[&str] =
+    &["interaction_id", "agent_id", "leg_id", "agent_session_id", "event_id"];
+/// Compression level: measured best trade for these tables.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Sorts rows as the cold files of their table are sorted.
+pub(crate) fn sort(def: &TableDef, rows: &mut [Row]) {
+    let columns: Vec<usize> = def.sort.iter().filter_map(|name| def.column(name)).collect();
+    rows.sort_unstable_by(|left, right| {
+        let values = |row: &Row, index: usize| row.get(index).cloned();
+        columns
+            .iter()
+            .map(|index| values(left, *index).cmp(&values(right, *index)))
+            .find(|order| order.is_ne())
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
+}
+
+/// Sorted rows as a Parquet file.
+///
+/// # Errors
+/// [`ProjectionError::Encode`].
+pub(crate) fn encode_rows(
+    def: &'static TableDef,
+    schema: &SchemaRef,
+    mut rows: Vec<Row>,
+) -> Result<Vec<u8>, ProjectionError> {
+    sort(def, &mut rows);
+    encode_batch(def, &encode::batch(def, schema, &rows)?)
+}
+
+/// A batch whose rows are in order, as a Parquet file.
+///
+/// # Errors
+/// [`ProjectionError::Encode`].
+pub(crate) fn encode_batch(
+    def: &'static TableDef,
+    batch: &RecordBatch,
+) -> Result<Vec<u8>, ProjectionError> {
+    let failed = |error| ProjectionError::encode(def.name, error);
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(failed)?;
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_statistics_enabled(EnabledStatistics::Page);
+    let distinct = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX).max(64);
+    for name in LOOKED_UP.iter().filter(|name| def.column(name).is_some()) {
+        let column = ColumnPath::from(*name);
+        properties = properties
+            .set_column_bloom_filter_enabled(column.clone(), true)
+            .set_column_bloom_filter_max_ndv(column, distinct);
+    }
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties.build()))
+        .map_err(failed)?;
+    writer.write(batch).map_err(failed)?;
+    writer.close().map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Reads a cold file batch by batch.
+///
+/// # Errors
+/// [`ProjectionError::Io`] or [`ProjectionError::Damaged`], also from the iterator.
+pub(crate) fn read(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<RecordBatch, ProjectionError>>, ProjectionError> {
+    let file = File::open(path).map_err(|error| ProjectionError::io(path, &error))?;
+    let shown: Arc<Path> = Arc::from(path);
+    let damaged =
+        move |reason: String| ProjectionError::Damaged { path: shown.to_path_buf(), reason };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .map_err(|error| damaged(error.to_string()))?;
+    Ok(reader.map(move |batch| batch.map_err(|error| damaged(error.to_string()))))
+}

@@ -1,0 +1,91 @@
+//! `config_entity`, and what the other folds need to know of the configuration in force.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ledgerline_schemas::config::{ChannelType, EntityKind, Named, Queue};
+use ledgerline_schemas::event::{ConfigChange, ConfigVerb};
+use ledgerline_schemas::id::{QueueId, TeamId};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::column::Json;
+use crate::fold::{At, Fold, text};
+use crate::tables::ConfigEntity;
+
+/// The configuration in force.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Config {
+    names: BTreeMap<Uuid, Arc<str>>,
+    pub(super) queues: BTreeMap<QueueId, QueueConfig>,
+}
+
+/// What a queue's document says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct QueueConfig {
+    pub(super) channel_type: ChannelType,
+    pub(super) threshold_ms: u64,
+    pub(super) teams: BTreeSet<TeamId>,
+}
+
+impl Config {
+    /// Name of an entity of any kind; the last one if it was deleted.
+    pub(super) fn name(&self, id: Uuid) -> Option<Arc<str>> {
+        self.names.get(&id).cloned()
+    }
+}
+
+impl Fold {
+    pub(super) fn config_changed(&mut self, at: &mut At<'_>, it: &ConfigChange) {
+        let id = it.entity_id.uuid();
+        let named = it.after.as_ref().and_then(|document| document.parse::<Named>().ok());
+        if let Some(named) = &named {
+            self.config.names.insert(id, text(&named.name));
+        }
+        let is_active = match (it.verb, &it.after) {
+            (ConfigVerb::Deleted | ConfigVerb::Deactivated, _) | (_, None) => false,
+            (_, Some(document)) => {
+                document.to_value().get("active").and_then(serde_json::Value::as_bool)
+                    != Some(false)
+            }
+        };
+        let row = ConfigEntity {
+            kind: it.kind,
+            entity_id: it.entity_id,
+            name: self.config.name(id),
+            entity_version: it.entity_version,
+            is_active,
+            is_deleted: it.verb == ConfigVerb::Deleted,
+            document: it.after.as_ref().map(|document| Json(text(document.as_str()))),
+            changed_time: at.time(),
+            changed_by_type: at.header.actor.kind,
+            changed_by_id: text(&at.header.actor.id),
+            valid_from_position: at.header.position,
+        };
+        self.tables.config_entity.put(at.sink, row);
+        if it.kind == EntityKind::Queue {
+            self.queue_configured(at, QueueId::new(id), it);
+        }
+    }
+
+    fn queue_configured(&mut self, at: &mut At<'_>, queue_id: QueueId, it: &ConfigChange) {
+        let queue = it.after.as_ref().and_then(|document| document.parse::<Queue>().ok());
+        if let Some(queue) = queue {
+            let groups = queue.call_distribution_groups.into_iter();
+            self.config.queues.insert(
+                queue_id,
+                QueueConfig {
+                    channel_type: queue.channel_type,
+                    threshold_ms: queue.service_level_threshold_ms,
+                    teams: groups.flat_map(|group| group.team_ids).collect(),
+                },
+            );
+        } else if it.verb == ConfigVerb::Deleted
+            && let Some(queue) = self.config.queues.get_mut(&queue_id)
+        {
+            // Its figures stay; agents no longer reach it.
+            queue.teams.clear();
+        }
+        self.queue_live_configured(at, queue_id);
+    }
+}

@@ -1,0 +1,187 @@
+//! `queue_interval`: figures by quarter of an hour, corrected by what each leg counted before.
+
+use std::collections::BTreeMap;
+
+use ledgerline_schemas::Timestamp;
+use ledgerline_schemas::config::ChannelType;
+use ledgerline_schemas::event::leg::LegEndReason;
+use ledgerline_schemas::event::queue::{QueueLeaveReason, QueueSource};
+use ledgerline_schemas::id::QueueId;
+
+use crate::column::Outcome;
+use crate::fold::{At, Fold};
+use crate::tables::{QueueInterval, QueueLeg};
+
+const INTERVAL_MICROS: i64 = 15 * 60 * 1_000_000;
+
+type Key = (Timestamp, QueueId, ChannelType);
+
+/// The quarter of an hour an instant lies in.
+pub(crate) const fn interval_start(time: Timestamp) -> Timestamp {
+    Timestamp::from_micros(time.micros() - time.micros().rem_euclid(INTERVAL_MICROS))
+}
+
+macro_rules! counts {
+    ($($field:ident),*) => {
+        /// What something adds to a row.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub(super) struct Counts {$(pub(super) $field: i64,)*}
+
+        impl Counts {
+            fn minus(&self, other: &Self) -> Self {
+                Self {$($field: self.$field - other.$field,)*}
+            }
+
+            fn plus(&self, other: &Self) -> Self {
+                Self {$($field: self.$field + other.$field,)*}
+            }
+
+            fn add_to(&self, row: &mut QueueInterval) {
+                $(row.$field += self.$field;)*
+            }
+
+            fn row((interval_start, queue_id, channel_type): Key) -> QueueInterval {
+                QueueInterval {
+                    interval_start,
+                    queue_id,
+                    channel_type,
+                    queue_name: None,
+                    $($field: 0,)*
+                    valid_from_position: ledgerline_schemas::Position::START,
+                }
+            }
+        }
+    };
+}
+
+counts!(
+    offered,
+    transferred_in,
+    requeued,
+    open,
+    answered,
+    answered_in_sl,
+    abandoned,
+    abandoned_in_sl,
+    other,
+    max_time,
+    overflowed,
+    opt_out,
+    callback_requested,
+    waited,
+    sum_wait_answered_ms,
+    sum_wait_abandoned_ms,
+    offers,
+    rejects,
+    ronas,
+    handled,
+    transferred_out,
+    sum_connected_ms,
+    sum_hold_ms,
+    wrapups,
+    sum_wrapup_ms
+);
+
+fn ms(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn at_entry(leg: &QueueLeg) -> Counts {
+    Counts {
+        offered: 1,
+        transferred_in: i64::from(leg.source == QueueSource::Transfer),
+        requeued: i64::from(leg.source == QueueSource::Requeue),
+        open: i64::from(leg.outcome == Outcome::Open),
+        ..Counts::default()
+    }
+}
+
+fn at_exit(leg: &QueueLeg) -> Counts {
+    let reason = |reason| i64::from(leg.leave_reason == Some(reason));
+    let wait_ms = leg.queue_duration_ms.unwrap_or_default();
+    let answered = leg.outcome == Outcome::Answered;
+    let abandoned = leg.outcome == Outcome::Abandoned;
+    Counts {
+        answered: i64::from(answered),
+        answered_in_sl: i64::from(answered && leg.is_within_threshold()),
+        abandoned: i64::from(abandoned),
+        abandoned_in_sl: i64::from(abandoned && leg.is_within_threshold()),
+        other: i64::from(leg.outcome == Outcome::Other),
+        max_time: reason(QueueLeaveReason::MaxTime),
+        overflowed: reason(QueueLeaveReason::Overflow),
+        opt_out: reason(QueueLeaveReason::OptOut) + reason(QueueLeaveReason::EscapeKey),
+        callback_requested: reason(QueueLeaveReason::CallbackRequested),
+        waited: i64::from(wait_ms > 0),
+        sum_wait_answered_ms: if answered { ms(wait_ms) } else { 0 },
+        sum_wait_abandoned_ms: if abandoned { ms(wait_ms) } else { 0 },
+        ..Counts::default()
+    }
+}
+
+fn at_disconnect(leg: &QueueLeg) -> Counts {
+    Counts {
+        handled: 1,
+        transferred_out: i64::from(leg.disconnect_reason == Some(LegEndReason::Transferred)),
+        sum_connected_ms: ms(leg.connected_duration_ms.unwrap_or_default()),
+        sum_hold_ms: ms(leg.hold_duration_ms),
+        ..Counts::default()
+    }
+}
+
+/// Everything a leg counts, by interval.
+fn contributions(leg: &QueueLeg) -> BTreeMap<Timestamp, Counts> {
+    let mut all: BTreeMap<Timestamp, Counts> = BTreeMap::new();
+    let mut add = |time: Timestamp, counts: Counts| {
+        let sum = all.entry(interval_start(time)).or_default();
+        *sum = sum.plus(&counts);
+    };
+    add(leg.entered_time, at_entry(leg));
+    if let Some(left) = leg.left_time {
+        add(left, at_exit(leg));
+    }
+    if let Some(disconnected) = leg.disconnected_time {
+        add(disconnected, at_disconnect(leg));
+    }
+    if let (Some(began), Some(duration_ms)) = (leg.wrapup_time, leg.wrapup_duration_ms) {
+        let counts = Counts { wrapups: 1, sum_wrapup_ms: ms(duration_ms), ..Counts::default() };
+        add(began.plus_ms(duration_ms), counts);
+    }
+    all
+}
+
+impl Fold {
+    /// Takes away what the leg counted before and adds what it counts now.
+    pub(super) fn intervals_counted(
+        &mut self,
+        at: &mut At<'_>,
+        before: Option<&QueueLeg>,
+        after: &QueueLeg,
+    ) {
+        let mut change = contributions(after);
+        for (start, counts) in before.map(contributions).unwrap_or_default() {
+            let sum = change.entry(start).or_default();
+            *sum = sum.minus(&counts);
+        }
+        for (start, counts) in change {
+            if counts != Counts::default() {
+                self.interval(at, (start, after.queue_id, after.channel_type), &counts);
+            }
+        }
+    }
+
+    /// Adds counts to the row of an interval.
+    pub(super) fn interval(&mut self, at: &mut At<'_>, key: Key, counts: &Counts) {
+        let queue_name = self.config.name(key.1.uuid());
+        let table = &mut self.tables.queue_interval;
+        let changed = table.change(at.sink, &key, |row| {
+            counts.add_to(row);
+            row.queue_name.clone_from(&queue_name);
+        });
+        if !changed {
+            let mut row = Counts::row(key);
+            counts.add_to(&mut row);
+            row.queue_name = queue_name;
+            table.put(at.sink, row);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Manifests: which files are part of the tables, commit by commit.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ledgerline_schemas::Position;
+use ledgerline_schemas::id::OrgId;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::ProjectionError;
+use crate::store::Store;
+
+/// One commit: the tables went from `from` to `to`. Written once, never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    /// Number of the commit, from 1.
+    pub(crate) seq: u64,
+    /// SHA-256 of the manifest before, lower-case hex; absent in the first.
+    pub(crate) prev_sha256: Option<String>,
+    /// Version of the folds.
+    pub(crate) fold_version: u32,
+    /// The organization.
+    pub(crate) org_id: OrgId,
+    /// The commit contains events after this position …
+    pub(crate) from: Position,
+    /// … up to this one.
+    pub(crate) to: Position,
+    /// Files added, by table.
+    pub(crate) add: BTreeMap<String, FileEntry>,
+    /// What the folds remember at `to`, and the rows that are not final yet.
+    pub(crate) state: FileEntry,
+}
+
+/// A file of a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileEntry {
+    /// Name in its folder.
+    pub(crate) name: String,
+    /// Rows in it; 0 for a state.
+    pub(crate) rows: u64,
+    /// Size, bytes.
+    pub(crate) bytes: u64,
+    /// SHA-256, lower-case hex.
+    pub(crate) sha256: String,
+}
+
+/// SHA-256 in lower-case hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Where the files of one generation of tables are.
+#[derive(Clone, Debug)]
+pub(crate) struct Generation {
+    pub(crate) number: u64,
+    pub(crate) dir: PathBuf,
+}
+
+impl Generation {
+    /// The folder of a generation.
+    pub(crate) fn new(root: &Path, number: u64) -> Self {
+        Self { number, dir: root.join(format!("g{number}")) }
+    }
+
+    pub(crate) fn manifests(&self) -> PathBuf {
+        self.dir.join("manifest")
+    }
+
+    pub(crate) fn states(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
+    pub(crate) fn table(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+}
+
+fn manifest_name(seq: u64) -> String {
+    format!("{seq:010}.json")
+}
+
+/// Writes a file that must not exist yet, so that it is either there whole or not at all.
+pub(crate) fn publish(store: &dyn Store, path: &Path, bytes: &[u8]) -> Result<(), ProjectionError> {
+    let failed = |error: std::io::Error| ProjectionError::io(path, &error);
+    let draft = path.with_extension("draft");
+    store.remove(&draft).map_err(failed)?;
+    store.create(&draft, bytes).map_err(failed)?;
+    store.rename(&draft, path).map_err(failed)?;
+    path.parent().map_or(Ok(()), |dir| store.sync_dir(dir).map_err(failed))
+}
+
+impl Manifest {
+    /// Makes the commit true.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Io`]; [`ProjectionError::Damaged`] if a manifest of this number is there.
+    pub(crate) fn publish(
+        &self,
+        store: &dyn Store,
+        generation: &Generation,
+    ) -> Result<String, ProjectionError> {
+        let path = generation.manifests().join(manifest_name(self.seq));
+        let bytes = serde_json::to_vec_pretty(self).map_err(|error| ProjectionError::Damaged {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        if store.size(&path).is_ok() {
+            let reason = format!("commit {} is there already", self.seq);
+            return Err(ProjectionError::Damaged { path, reason });
+        }
+        publish(store, &path, &bytes)?;
+        Ok(sha256(&bytes))
+    }
+
+    /// All manifests of a generation that follow each other without a break, with the hash of each.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Io`].
+    pub(crate) fn chain(
+        store: &dyn Store,
+        generation: &Generation,
+    ) -> Result<Vec<(Self, String)>, ProjectionError> {
+        let dir = generation.manifests();
+        let names = store.list(&dir).map_err(|error| ProjectionError::io(&dir, &error))?;
+        let mut chain: Vec<(Self, String)> = Vec::new();
+        for name in names {
+            let seq = chain.len() as u64 + 1;
+            if name != manifest_name(seq) {
+                continue;
+            }
+            let path = dir.join(&name);
+            let bytes = store.read(&path).map_err(|error| ProjectionError::io(&path, &error))?;
+            let Ok(manifest) = serde_json::from_slice::<Self>(&bytes) else { break };
+            let last = chain.last();
+            let follows = manifest.seq == seq
+                && manifest.prev_sha256.as_deref() == last.map(|(_, hash)| hash.as_str())
+                && manifest.from == last.map_or(Position::START, |(last, _)| last.to);
+            if !follows {
+                break;
+            }
+            chain.push((manifest, sha256(&bytes)));
+        }
+        Ok(chain)
+    }
+
+    /// Paths of the files this commit needs, with their sizes.
+    pub(crate) fn files(&self, generation: &Generation) -> Vec<(PathBuf, u64)> {
+        self.add
+            .iter()
+            .map(|(table, file)| (generation.table(table).join(&file.name), file.bytes))
+            .collect()
+    }
+
+    /// Name of the state's file at a position.
+    pub(crate) fn state_name(to: Position) -> String {
+        format!("{:020}.msgpack", to.0)
+    }
+
+    /// Name of a table's file of the positions `(from, to]`.
+    pub(crate) fn file_name(from: Position, to: Position) -> String {
+        format!("{:020}-{:020}.parquet", from.0, to.0)
+    }
+}
+
+const CURRENT: &str = "current";
+
+/// The generation in force; none if there are no tables yet.
+///
+/// # Errors
+/// [`ProjectionError::Io`], or [`ProjectionError::Damaged`] if the file that names it says nothing.
+pub(crate) fn current(
+    store: &dyn Store,
+    root: &Path,
+) -> Result<Option<Generation>, ProjectionError> {
+    let path = root.join(CURRENT);
+    let bytes = match store.read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(|error| ProjectionError::io(&path, &error))?,
+    };
+    let number = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
+    let number = number.ok_or_else(|| ProjectionError::Damaged {
+        path,
+        reason: "it names no generation of tables".to_owned(),
+    })?;
+    Ok(Some(Generation::new(root, number)))
+}
+
+/// Puts a generation in force, in one step.
+///
+/// # Errors
+/// [`ProjectionError::Io`].
+pub(crate) fn set_current(
+    store: &dyn Store,
+    root: &Path,
+    generation: &Generation,
+) -> Result<(), ProjectionError> {
+    publish(store, &root.join(CURRENT), format!("{}\n", generation.number).as_bytes())
+}
+
+/// The store as everything here shares it.
+pub(crate) type SharedStore = Arc<dyn Store>;

@@ -1,0 +1,170 @@
+//! The fold's thread: reads the log, folds, sends changes, shows snapshots.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use futures::executor::block_on;
+use futures::future::{Either, select};
+use ledgerline_event_store::EventReader;
+use ledgerline_schemas::{Position, Recorded};
+use tokio::sync::watch;
+
+use crate::change::ChangeBatch;
+use crate::engine::Engine;
+use crate::error::ProjectionError;
+use crate::feed::Hub;
+use crate::hot::Sink;
+use crate::manifest::SharedStore;
+use crate::page;
+use crate::projections::{Options, Shared};
+use crate::stop::Stop;
+
+/// Events read at a time.
+const PAGE_EVENTS: usize = 512;
+
+/// The fold and everything its thread needs.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    shared: Arc<Shared>,
+    engine: Engine,
+    publish_interval: Duration,
+    /// When the newest snapshot was shown, and how long making it took.
+    shown: Option<(Instant, Duration)>,
+}
+
+impl Runner {
+    /// Opens the tables.
+    pub(crate) fn open(
+        reader: Arc<dyn EventReader>,
+        store: SharedStore,
+        dir: &Path,
+        options: Options,
+    ) -> Result<Self, ProjectionError> {
+        let mut engine = Engine::open(store, dir, reader.org_id(), options)?;
+        let position = engine.fold.position;
+        let head = reader.head();
+        if position > head {
+            return Err(ProjectionError::AheadOfLog { tables: position, log: head });
+        }
+        let snapshot = engine.snapshot()?;
+        let shared = Arc::new(Shared {
+            reader,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            published: watch::Sender::new(position),
+            hub: Mutex::new(Hub::new(position)),
+            stop: Stop::default(),
+            ended: watch::Sender::new(None),
+        });
+        let publish_interval = options.publish_interval;
+        Ok(Self { shared, engine, publish_interval, shown: None })
+    }
+
+    /// What handles share with this thread.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Runs until stopped or until something fails.
+    pub(crate) fn run(mut self) {
+        let outcome = self.follow();
+        let shared = self.shared();
+        // The tables are let go before anybody is told that they are.
+        drop(self);
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "the projections have stopped");
+        }
+        shared.hub().close();
+        shared.ended.send_replace(Some(outcome.err().unwrap_or(ProjectionError::Stopped)));
+    }
+
+    fn follow(&mut self) -> Result<(), ProjectionError> {
+        let mut head = self.shared.reader.watch_head();
+        let mut stop = self.shared.stop.watch();
+        loop {
+            if self.shared.stop.is_asked() {
+                return Ok(());
+            }
+            let known = *head.borrow_and_update();
+            if self.engine.fold.position < known {
+                self.fold_page()?;
+            }
+            let caught_up = self.engine.fold.position >= known;
+            self.gauge(known);
+            if self.is_unshown() {
+                let rest = self.rest();
+                if rest.is_zero() {
+                    self.show()?;
+                } else if caught_up {
+                    self.shared.stop.wait(rest);
+                }
+            } else if caught_up {
+                let (changed, stopped) =
+                    (std::pin::pin!(head.changed()), std::pin::pin!(stop.changed()));
+                if let Either::Left((Err(_), _)) = block_on(select(changed, stopped)) {
+                    // The log is closed: nothing follows, and what is shown stays.
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn fold_page(&mut self) -> Result<(), ProjectionError> {
+        let from = self.engine.fold.position;
+        let page = page::read(&*self.shared.reader, from, PAGE_EVENTS)?;
+        let mut events = page.as_slice();
+        while !events.is_empty() {
+            let taken = self.fold_events(events);
+            events = events.get(taken..).unwrap_or_default();
+            if self.engine.is_due() {
+                self.engine.commit()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fold_events(&mut self, events: &[Recorded]) -> usize {
+        // Held while folding: who subscribes meanwhile hears everything after this batch.
+        let mut hub = self.shared.hub.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let from = self.engine.fold.position;
+        let mut sink = Sink::new(hub.is_heard());
+        let taken = self.engine.apply(events, &mut sink);
+        let to = self.engine.fold.position;
+        hub.send(&Arc::new(ChangeBatch { from, to, changes: sink.changes }));
+        taken
+    }
+
+    fn is_unshown(&self) -> bool {
+        *self.shared.published.borrow() != self.engine.fold.position
+    }
+
+    /// Time to wait before the next snapshot: making snapshots may take a fifth of the thread's time, and
+    /// one is due after the configured interval in any case.
+    fn rest(&self) -> Duration {
+        let Some((at, took)) = self.shown else { return Duration::ZERO };
+        let gap = (took * 4).min(self.publish_interval);
+        gap.saturating_sub(at.elapsed())
+    }
+
+    fn show(&mut self) -> Result<(), ProjectionError> {
+        let began = Instant::now();
+        let snapshot = self.engine.snapshot()?;
+        let position = snapshot.position;
+        self.shared.snapshot.store(Arc::new(snapshot));
+        self.shared.published.send_replace(position);
+        self.shown = Some((Instant::now(), began.elapsed()));
+        Ok(())
+    }
+
+    fn gauge(&self, head: Position) {
+        let lag = head.0.saturating_sub(self.engine.fold.position.0);
+        #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        metrics::gauge!(
+            "ledgerline_projection_lag_events",
+            "projection" => "tables",
+            "org_id" => self.engine.fold.org_id.to_string()
+        )
+        .set(lag as f64);
+    }
+}

@@ -1,0 +1,102 @@
+//! From the folds' tables to a snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+
+use crate::encode;
+use crate::error::ProjectionError;
+use crate::fold::{Fold, Tables};
+use crate::hot::{Appended, Keyed};
+use crate::snapshot::{ColdFile, Snapshot, TableSnapshot};
+use crate::table::TableDef;
+use crate::tables::{self, TableRow};
+
+/// The schemas of all tables, made once.
+#[derive(Debug)]
+pub(crate) struct Schemas(BTreeMap<&'static str, SchemaRef>);
+
+impl Schemas {
+    pub(crate) fn new() -> Self {
+        Self(tables::ALL.iter().map(|def| (def.name, encode::schema(def))).collect())
+    }
+
+    /// The schema of a table.
+    pub(crate) fn of(&self, def: &'static TableDef) -> SchemaRef {
+        self.0.get(def.name).map_or_else(|| encode::schema(def), Arc::clone)
+    }
+}
+
+/// The cold files of all tables by table name.
+pub(crate) type ColdFiles = BTreeMap<&'static str, Arc<[ColdFile]>>;
+
+/// Something with batches to show.
+trait Shown {
+    fn def(&self) -> &'static TableDef;
+    fn show(&mut self, schema: &SchemaRef) -> Result<Arc<[RecordBatch]>, ProjectionError>;
+}
+
+impl<T: TableRow> Shown for Keyed<T> {
+    fn def(&self) -> &'static TableDef {
+        T::DEF
+    }
+
+    fn show(&mut self, schema: &SchemaRef) -> Result<Arc<[RecordBatch]>, ProjectionError> {
+        self.batches(schema)
+    }
+}
+
+impl<T: TableRow> Shown for Appended<T> {
+    fn def(&self) -> &'static TableDef {
+        T::DEF
+    }
+
+    fn show(&mut self, schema: &SchemaRef) -> Result<Arc<[RecordBatch]>, ProjectionError> {
+        self.batches(schema)
+    }
+}
+
+impl Tables {
+    fn all(&mut self) -> [&mut dyn Shown; 11] {
+        [
+            &mut self.agent_activity,
+            &mut self.agent_live,
+            &mut self.agent_session,
+            &mut self.config_entity,
+            &mut self.customer_activity,
+            &mut self.customer_session,
+            &mut self.event_log,
+            &mut self.queue_interval,
+            &mut self.queue_leg,
+            &mut self.queue_live,
+            &mut self.routing_decision,
+        ]
+    }
+}
+
+/// A snapshot of everything folded so far.
+///
+/// # Errors
+/// [`ProjectionError::Encode`].
+pub(crate) fn snapshot(
+    fold: &mut Fold,
+    epoch: u64,
+    schemas: &Schemas,
+    cold: &ColdFiles,
+) -> Result<Snapshot, ProjectionError> {
+    let mut tables = BTreeMap::new();
+    for table in fold.tables.all() {
+        let def = table.def();
+        let schema = schemas.of(def);
+        let hot = table.show(&schema)?;
+        let cold = cold.get(def.name).map(Arc::clone).unwrap_or_default();
+        tables.insert(def.name, TableSnapshot { def, schema, cold, hot });
+    }
+    let live = BTreeMap::from([
+        (tables::AgentLive::DEF.name, fold.tables.agent_live.shown()),
+        (tables::QueueLive::DEF.name, fold.tables.queue_live.shown()),
+    ]);
+    Ok(Snapshot { org_id: fold.org_id, position: fold.position, epoch, tables, live })
+}

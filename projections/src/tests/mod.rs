@@ -1,0 +1,8 @@
+//! Tests of the folds and their storage over a log in memory.
+
+mod call;
+mod rows;
+mod running;
+mod script;
+mod storage;
+mod totals;

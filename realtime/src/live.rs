@@ -1,0 +1,336 @@
+//! One subscription to a live dataset: snapshot, then deltas conflated per key.
+//!
+//! It does no input or output and has no clock: `now_ms` counts milliseconds from any fixed instant.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ledgerline_projections::{Row, RowChange};
+use ledgerline_schemas::{Position, Timestamp};
+
+use crate::feed::LiveRows;
+use crate::frame::{Frame, Outgoing, ResyncReason};
+use crate::hub::{Hub, Lost};
+use crate::limits::Limits;
+use crate::query::{Hash, Query};
+use crate::resume::{Resume, ResumeKey};
+use crate::row_json::RowsJson;
+
+/// Signs the tokens of one subscription.
+#[derive(Clone, Debug)]
+pub struct Signer {
+    /// The key.
+    pub key: ResumeKey,
+    /// Query and asker.
+    pub query: Hash,
+    /// What the asker may see.
+    pub policy: Hash,
+    /// Life of a token, seconds.
+    pub ttl_s: u64,
+}
+
+impl Signer {
+    /// A token for a subscriber that has everything up to a position.
+    #[must_use]
+    pub fn token(&self, epoch: u64, position: Position, time: Timestamp) -> String {
+        let (query, policy) = (self.query, self.policy);
+        let expires_s = seconds(time).saturating_add(self.ttl_s);
+        self.key.sign(&Resume { epoch, position, query, policy, expires_s })
+    }
+
+    /// What to do with a token that a subscriber brings.
+    #[must_use]
+    pub fn check(&self, token: &str, time: Timestamp) -> Resumed {
+        match self.key.open(token, seconds(time)) {
+            Some(resume) if resume.query != self.query => Resumed::Refused,
+            Some(resume) if resume.policy != self.policy => Resumed::PolicyChanged,
+            Some(resume) => Resumed::From { epoch: resume.epoch, position: resume.position },
+            None => Resumed::Refused,
+        }
+    }
+}
+
+/// Whole seconds since 1970.
+pub(crate) fn seconds(time: Timestamp) -> u64 {
+    u64::try_from(time.micros() / 1_000_000).unwrap_or(0)
+}
+
+/// The answer to a resume token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// Go on from here, if it is retained.
+    From {
+        /// Epoch of the tables.
+        epoch: u64,
+        /// Last position the subscriber has.
+        position: Position,
+    },
+    /// Access rights changed since.
+    PolicyChanged,
+    /// Not ours, ended, or of another query or asker: begin anew.
+    Refused,
+}
+
+/// A key that changed since the last frame.
+#[derive(Debug)]
+struct Pending {
+    /// What the subscriber has.
+    before: Option<Row>,
+    /// What it should have.
+    after: Option<Row>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Begin(LiveRows),
+    Rows { rows: LiveRows, after: Option<Arc<str>> },
+    End,
+    Live,
+}
+
+/// A subscription to a live dataset.
+#[derive(Debug)]
+pub struct LiveSubscription {
+    id: String,
+    query: Query,
+    signer: Signer,
+    epoch: u64,
+    phase: Phase,
+    /// The subscriber has everything up to here (once the snapshot is sent).
+    sent: Position,
+    /// Changes up to here are in `pending`.
+    absorbed: Position,
+    pending: BTreeMap<Arc<str>, Pending>,
+    /// When the oldest change in `pending` came in.
+    pushed: Option<Instant>,
+    next_delta_ms: u64,
+    next_progress_ms: u64,
+}
+
+impl LiveSubscription {
+    /// Begins a subscription, with a snapshot or from a resumed position.
+    ///
+    /// # Errors
+    /// [`ResyncReason`] when the token is good but what follows it is gone.
+    pub fn begin(
+        id: String,
+        query: Query,
+        signer: Signer,
+        resume: Option<&str>,
+        hub: &Hub,
+        now_ms: u64,
+        time: Timestamp,
+    ) -> Result<Self, ResyncReason> {
+        let resumed = resume.map_or(Resumed::Refused, |token| signer.check(token, time));
+        let (epoch, position, phase) = match resumed {
+            Resumed::PolicyChanged => return Err(ResyncReason::PolicyChanged),
+            Resumed::From { epoch, position } => {
+                hub.since(epoch, position).map_err(reason)?;
+                (epoch, position, Phase::Live)
+            }
+            Resumed::Refused => {
+                let live = hub.live();
+                (live.epoch, live.position, Phase::Begin(live.table(query.table.name)))
+            }
+        };
+        Ok(Self {
+            id,
+            query,
+            signer,
+            epoch,
+            phase,
+            sent: position,
+            absorbed: position,
+            pending: BTreeMap::new(),
+            pushed: None,
+            next_delta_ms: now_ms,
+            // At once: it tells a resumed subscriber that it was.
+            next_progress_ms: now_ms,
+        })
+    }
+
+    /// Takes in what the hub has beyond what was taken in before.
+    ///
+    /// # Errors
+    /// [`ResyncReason`]: the subscription cannot go on.
+    pub fn absorb(&mut self, hub: &Hub) -> Result<(), ResyncReason> {
+        let since = hub.since(self.epoch, self.absorbed).map_err(reason)?;
+        for batch in &since.batches {
+            for change in &batch.changes {
+                if change.position > self.absorbed && change.table.name == self.query.table.name {
+                    self.note(change);
+                }
+            }
+            if !self.pending.is_empty() && self.pushed.is_none() {
+                self.pushed = Some(batch.pushed);
+            }
+        }
+        self.absorbed = since.head;
+        Ok(())
+    }
+
+    fn note(&mut self, change: &RowChange) {
+        let seen = |row: &Option<Row>| row.clone().filter(|row| self.query.passes(row));
+        let (before, after) = (seen(&change.before), seen(&change.after));
+        match self.pending.get_mut(&change.key) {
+            Some(pending) => pending.after = after,
+            None if before.is_none() && after.is_none() => return,
+            None => {
+                self.pending.insert(Arc::clone(&change.key), Pending { before, after });
+            }
+        }
+        // Came and went between two frames: the subscriber need not know.
+        if self.pending.get(&change.key).is_some_and(|it| it.before.is_none() && it.after.is_none())
+        {
+            self.pending.remove(&change.key);
+        }
+    }
+
+    /// When to ask for a frame again, unless a change comes first and [`Self::is_ready`].
+    #[must_use]
+    pub fn due_ms(&self, now_ms: u64) -> u64 {
+        match self.phase {
+            // Changes that came while it was not its turn have not been looked at.
+            Phase::Live if !self.pending.is_empty() || now_ms < self.next_delta_ms => {
+                self.next_delta_ms.min(self.next_progress_ms)
+            }
+            Phase::Live => self.next_progress_ms,
+            _ => 0,
+        }
+    }
+
+    /// Whether a change could be sent at once.
+    #[must_use]
+    pub fn is_ready(&self, now_ms: u64) -> bool {
+        matches!(self.phase, Phase::Live) && now_ms >= self.next_delta_ms
+    }
+
+    /// Everything up to here was sent.
+    #[must_use]
+    pub const fn sent(&self) -> Position {
+        self.sent
+    }
+
+    /// Name of the dataset.
+    #[must_use]
+    pub const fn dataset(&self) -> &'static str {
+        self.query.table.name
+    }
+
+    /// The next frame, if one is due.
+    pub fn next_frame(
+        &mut self,
+        now_ms: u64,
+        time: Timestamp,
+        limits: &Limits,
+    ) -> Option<Outgoing> {
+        match std::mem::replace(&mut self.phase, Phase::Live) {
+            Phase::Begin(rows) => {
+                let frame = self.begin_frame();
+                self.phase = Phase::Rows { rows, after: None };
+                Some(frame)
+            }
+            Phase::Rows { rows, after } => Some(self.rows_frame(rows, after, time, limits)),
+            Phase::End => Some(self.end_frame(time)),
+            Phase::Live if !self.pending.is_empty() && now_ms >= self.next_delta_ms => {
+                self.next_delta_ms = now_ms.saturating_add(self.query.interval_ms);
+                Some(self.delta_frame(time))
+            }
+            Phase::Live if now_ms >= self.next_progress_ms => {
+                self.next_progress_ms = now_ms.saturating_add(limits.progress_ms);
+                Some(self.progress_frame(time))
+            }
+            Phase::Live => None,
+        }
+    }
+
+    fn begin_frame(&self) -> Outgoing {
+        Frame::SnapshotBegin {
+            id: &self.id,
+            dataset: self.query.table.name,
+            key: self.query.table.key,
+            epoch: self.epoch.to_string(),
+            position: self.sent,
+        }
+        .encode()
+    }
+
+    fn rows_frame(
+        &mut self,
+        rows: LiveRows,
+        after: Option<Arc<str>>,
+        time: Timestamp,
+        limits: &Limits,
+    ) -> Outgoing {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut last = None;
+        let mut page = Vec::new();
+        for (key, row) in rows.range::<Arc<str>, _>((from, Bound::Unbounded)) {
+            if self.query.passes(row) {
+                page.push(Arc::clone(row));
+                last = Some(Arc::clone(key));
+            }
+            if page.len() >= limits.snapshot_rows.max(1) {
+                break;
+            }
+        }
+        if page.is_empty() {
+            return self.end_frame(time);
+        }
+        let full = page.len() >= limits.snapshot_rows.max(1);
+        self.phase = if full { Phase::Rows { rows, after: last } } else { Phase::End };
+        Frame::Rows { id: &self.id, rows: self.rows(&self.query.columns, &page) }.encode()
+    }
+
+    fn end_frame(&mut self, time: Timestamp) -> Outgoing {
+        self.phase = Phase::Live;
+        let token = self.signer.token(self.epoch, self.sent, time);
+        Frame::SnapshotEnd { id: &self.id, position: self.sent, token: &token }.encode()
+    }
+
+    fn delta_frame(&mut self, time: Timestamp) -> Outgoing {
+        let from = std::mem::replace(&mut self.sent, self.absorbed);
+        let token = self.signer.token(self.epoch, self.sent, time);
+        let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
+        for pending in std::mem::take(&mut self.pending).into_values() {
+            match pending {
+                Pending { after: Some(row), .. } => upserts.push(row),
+                Pending { before: Some(row), after: None } => deletes.push(row),
+                Pending { before: None, after: None } => {}
+            }
+        }
+        let keys = self.query.key_columns();
+        let frame = Frame::Delta {
+            id: &self.id,
+            from,
+            to: self.sent,
+            upserts: self.rows(&self.query.columns, &upserts),
+            deletes: self.rows(&keys, &deletes),
+            token: &token,
+        };
+        let encoded = frame.encode();
+        Outgoing { pushed: self.pushed.take(), ..encoded }
+    }
+
+    fn progress_frame(&mut self, time: Timestamp) -> Outgoing {
+        // With changes waiting for their turn the subscriber is only where the last frame left it.
+        if self.pending.is_empty() {
+            self.sent = self.absorbed;
+        }
+        let token = self.signer.token(self.epoch, self.sent, time);
+        Frame::Progress { id: &self.id, position: self.sent, time, token: &token }.encode()
+    }
+
+    fn rows<'a>(&self, columns: &'a [usize], rows: &'a [Row]) -> RowsJson<'a> {
+        RowsJson { table: self.query.table, columns, rows }
+    }
+}
+
+const fn reason(lost: Lost) -> ResyncReason {
+    match lost {
+        Lost::Epoch => ResyncReason::Epoch,
+        Lost::Retention => ResyncReason::Retention,
+    }
+}

@@ -1,0 +1,198 @@
+//! Configuration: create, update, delete and every rule that refuses.
+
+use ledgerline_routing_core::RejectionCode;
+use ledgerline_schemas::Position;
+use ledgerline_schemas::command::Command;
+use ledgerline_schemas::config::EntityKind;
+use ledgerline_schemas::document::Document;
+use ledgerline_schemas::event::{ConfigChange, Event};
+use ledgerline_schemas::id::EntityId;
+use serde_json::{Value, json};
+
+use crate::scenario::{Scenario, entity, entry_point, login, put, queue, team};
+
+fn newest_change(scenario: &Scenario) -> ConfigChange {
+    scenario.newest(|event| match event {
+        Event::Config(change) => Some(change.clone()),
+        _ => None,
+    })
+}
+
+fn delete(kind: EntityKind, name: &str) -> Command {
+    Command::DeleteEntity { kind, entity_id: entity(kind, name), reason: None }
+}
+
+#[test]
+fn an_entity_is_created_updated_and_left_alone_when_nothing_changed() {
+    let site = |zone: &str| put(EntityKind::Site, "osaka", json!({"timezone": zone}));
+    Scenario::empty()
+        .when(site("Asia/Tokyo"))
+        .then(&["config.site.created"])
+        .and(|it| {
+            let change = newest_change(it);
+            assert_eq!(change.entity_id, entity(EntityKind::Site, "osaka"));
+            assert_eq!((change.entity_version, change.before_sha256), (1, None));
+            assert_eq!(it.state.config_position(), Position(1));
+        })
+        .when(site("Asia/Tokyo"))
+        .then(&[])
+        .when(site("Europe/Vienna"))
+        .then(&["config.site.updated"])
+        .and(|it| {
+            let change = newest_change(it);
+            assert_eq!(change.entity_version, 2);
+            assert_eq!(change.changed_paths, ["/timezone"]);
+            assert_eq!(change.before_sha256.map(|hash| hash.len()), Some(64));
+            assert_eq!(it.state.config_position(), Position(2));
+        });
+}
+
+#[test]
+fn switching_off_and_on_is_said_so() {
+    let site = |active: bool| put(EntityKind::Site, "osaka", json!({"active": active}));
+    Scenario::empty()
+        .given([site(true)])
+        .when(site(false))
+        .then(&["config.site.deactivated"])
+        .when(site(true))
+        .then(&["config.site.activated"]);
+}
+
+#[test]
+fn names_are_checked_at_their_limit() {
+    let named = |length: usize| put(EntityKind::Site, &"x".repeat(length), json!({}));
+    Scenario::empty()
+        .when(named(0))
+        .then_refused(RejectionCode::Invalid, "name")
+        .when(named(79))
+        .then(&["config.site.created"])
+        .when(named(80))
+        .then(&["config.site.created"])
+        .when(named(81))
+        .then_refused(RejectionCode::Invalid, "name");
+}
+
+#[test]
+fn a_renamed_entity_keeps_its_id_and_its_old_name_asks_for_one() {
+    let rename = Command::PutEntity {
+        kind: EntityKind::Site,
+        entity_id: Some(entity(EntityKind::Site, "old")),
+        document: Document::from_value(&json!({"name": "new"})).expect("an object"),
+        reason: None,
+    };
+    let taken = Command::PutEntity {
+        kind: EntityKind::Site,
+        entity_id: Some(EntityId::from_u128(7)),
+        document: Document::from_value(&json!({"name": "new"})).expect("an object"),
+        reason: None,
+    };
+    Scenario::empty()
+        .given([put(EntityKind::Site, "old", json!({})), rename])
+        .when(put(EntityKind::Site, "new", json!({"timezone": "Asia/Tokyo"})))
+        .then(&["config.site.updated"])
+        .when(put(EntityKind::Site, "old", json!({})))
+        .then_refused(RejectionCode::Conflict, "entity_id")
+        .when(taken)
+        .then_refused(RejectionCode::Conflict, "name");
+}
+
+#[test]
+fn documents_that_break_a_rule_are_refused_with_the_field() {
+    let profile = |voice: u8, chat: u8| json!({"voice": voice, "chat": chat});
+    let queue_with = |field: &str, value: Value| {
+        let mut document = json!({"channel_type": "voice"});
+        document[field] = value;
+        document
+    };
+    let site = entity(EntityKind::Site, "tokyo");
+    let cases: Vec<(EntityKind, &str, Value)> = vec![
+        (EntityKind::Site, "timezon", json!({"timezon": "Asia/Tokyo"})),
+        (EntityKind::Team, "site_id", json!({"site_id": team("one")})),
+        (EntityKind::Team, "team_type", json!({"site_id": site, "team_type": "capacity"})),
+        (EntityKind::User, "team_ids", json!({"team_ids": [team("nowhere")]})),
+        (EntityKind::MultimediaProfile, "voice", profile(2, 0)),
+        (EntityKind::MultimediaProfile, "chat", profile(1, 6)),
+        (EntityKind::Skill, "enum_values", json!({"skill_type": "enum"})),
+        (EntityKind::Queue, "routing_type", queue_with("routing_type", json!("circular"))),
+        (
+            EntityKind::Queue,
+            "call_distribution_groups",
+            queue_with("call_distribution_groups", json!([{"team_ids": [team("nowhere")]}])),
+        ),
+        (EntityKind::Queue, "ring_timeout_ms", queue_with("ring_timeout_ms", json!(0))),
+        (EntityKind::Queue, "max_time_in_queue_ms", queue_with("max_time_in_queue_ms", json!(0))),
+        (
+            EntityKind::Queue,
+            "overflow_queue_id",
+            queue_with("overflow_queue_id", json!(queue("chats"))),
+        ),
+        (
+            EntityKind::Queue,
+            "wait_credits",
+            queue_with("wait_credits", json!([{"priority": 11, "credit_ms": 1}])),
+        ),
+        (EntityKind::EntryPoint, "flow_id", entry_point("voice", "200", "nowhere")),
+        (EntityKind::EntryPoint, "numbers", entry_point("voice", "100", "main")),
+    ];
+    let mut scenario = Scenario::new();
+    for (kind, field, document) in cases {
+        scenario =
+            scenario.when(put(kind, "x", document)).then_refused(RejectionCode::Invalid, field);
+    }
+}
+
+#[test]
+fn limits_hold_at_their_edge() {
+    let profile =
+        |chat: u8| put(EntityKind::MultimediaProfile, "p", json!({"voice": 1, "chat": chat}));
+    let groups = |number: usize| {
+        let groups: Vec<_> = (0..number).map(|_| json!({"team_ids": [team("one")]})).collect();
+        let document = json!({"channel_type": "voice", "call_distribution_groups": groups});
+        put(EntityKind::Queue, "q", document)
+    };
+    Scenario::new()
+        .given([profile(4), profile(5)])
+        .when(profile(6))
+        .then_refused(RejectionCode::Invalid, "chat")
+        .given([groups(19), groups(20)])
+        .when(groups(21))
+        .then_refused(RejectionCode::Invalid, "call_distribution_groups");
+}
+
+#[test]
+fn what_is_referred_to_or_used_is_not_deleted() {
+    Scenario::new()
+        .when(delete(EntityKind::Site, "tokyo"))
+        .then_refused(RejectionCode::Conflict, "site_id of team")
+        .when(delete(EntityKind::Flow, "main"))
+        .then_refused(RejectionCode::Conflict, "flow_id of entry_point")
+        .given([login("ann", "one")])
+        .when(delete(EntityKind::User, "ann"))
+        .then_refused(RejectionCode::Conflict, "in use")
+        .when(delete(EntityKind::User, "bob"))
+        .then(&["config.user.deleted"])
+        .when(delete(EntityKind::User, "bob"))
+        .then_refused(RejectionCode::NotFound, "entity_id")
+        .when(delete(EntityKind::Team, "one"))
+        .then_refused(RejectionCode::Conflict, "is used by")
+        .when(delete(EntityKind::EntryPoint, "hotline"))
+        .then(&["config.entry_point.deleted"])
+        .when(delete(EntityKind::Flow, "main"))
+        .then(&["config.flow.deleted"]);
+}
+
+#[test]
+fn a_queue_keeps_its_channel() {
+    Scenario::new()
+        .when(put(EntityKind::Queue, "sales", json!({"channel_type": "chat"})))
+        .then_refused(RejectionCode::Invalid, "channel_type");
+}
+
+#[test]
+fn a_number_that_was_given_up_is_free() {
+    Scenario::new()
+        .with(EntityKind::EntryPoint, "hotline", entry_point("voice", "200", "main"))
+        .with(EntityKind::EntryPoint, "other", entry_point("voice", "100", "main"))
+        .when(put(EntityKind::EntryPoint, "other", entry_point("voice", "200", "main")))
+        .then_refused(RejectionCode::Invalid, "numbers");
+}

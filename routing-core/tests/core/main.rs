@@ -1,0 +1,16 @@
+//! Tests of the routing core in the given/when/then form of `scenario`, one file an area.
+
+#![allow(clippy::expect_used, reason = "a scenario that cannot go on has failed")]
+
+mod agent;
+mod chat;
+mod commands;
+mod config;
+mod conversation;
+mod flow;
+mod offer;
+mod property;
+mod queue;
+mod scenario;
+mod snapshot;
+mod timer;

@@ -1,0 +1,241 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Self-hosted, event-sourced contact center: one log, everything else is derived from it.
+#[derive(Debug, Parser)]
+#[command(name = "ledgerline", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the system.
+    Serve(Serve),
+    /// Run the whole system with simulated customers and agents, and show what happened.
+    Demo(Demo),
+    /// Put configuration entities (sites, teams, queues, flows …).
+    Config(Config),
+    /// Ask a SQL question.
+    Sql(Sql),
+    /// Show the history of one interaction, step by step.
+    Replay(Replay),
+    /// Build the tables anew from the log and compare checksums.
+    Rebuild(Rebuild),
+    /// Import history from another system.
+    Import(Import),
+    /// Issue a signed token.
+    Token(Token),
+    /// Check the log and that the routing state equals its full replay.
+    Verify(Verify),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PortChoice {
+    /// The ports of the configuration.
+    Configured,
+    /// Free ports, printed at the start.
+    Auto,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Configuration file (TOML); every key has a default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data directory; overrides the configuration.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Which ports to listen at.
+    #[arg(long, value_enum, default_value = "configured")]
+    pub(crate) ports: PortChoice,
+    /// Write the addresses as JSON to this file once everything listens.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) addresses: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Data directory to keep; a fresh temporary one otherwise. Must be empty or a demo's.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Stop after this many seconds; otherwise at Ctrl-C.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) seconds: Option<u64>,
+    /// Calls a minute; chats come at a quarter of it.
+    #[arg(long, value_name = "CALLS_PER_MINUTE", default_value_t = 60,
+          value_parser = clap::value_parser!(u32).range(1..=6_000))]
+    pub(crate) rate: u32,
+    /// Drive this running server instead of starting one: `http://host:port`.
+    #[arg(long, value_name = "URL", requires_all = ["token", "sip"], conflicts_with = "data")]
+    pub(crate) against: Option<String>,
+    /// With --against: SIP address of the server.
+    #[arg(long, value_name = "HOST:PORT", requires = "against")]
+    pub(crate) sip: Option<std::net::SocketAddr>,
+    /// With --against: data directory whose issuer signs the agents' tokens.
+    #[arg(long, value_name = "DIR", requires = "against")]
+    pub(crate) token: Option<PathBuf>,
+    /// With --against: write what the server acknowledged to this file (JSON) at the end.
+    #[arg(long, value_name = "FILE", requires = "against")]
+    pub(crate) ledger: Option<PathBuf>,
+    /// Seed of everybody's behaviour.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) verb: ConfigVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Put every entity of a file (TOML or JSON), as events.
+    Apply(ConfigApply),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigApply {
+    /// The file.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Check and compare only.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// A running server or a data directory.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// A running server: `http://host:port`.
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    pub(crate) server: Option<String>,
+    /// Token for the server; `ledgerline token` makes one.
+    #[arg(long, value_name = "TOKEN", env = "LEDGERLINE_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// A data directory without a running server.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The organization in the data directory, by name or id; may be left out when there is one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) org: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Padded columns.
+    Table,
+    /// RFC 4180 with a header line.
+    Csv,
+    /// One JSON array of objects.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    /// The question; `-` reads it from the standard input.
+    pub(crate) sql: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Form of the answer.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The interaction's id.
+    pub(crate) interaction: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Steps as JSON instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A data directory that no server uses now.
+#[derive(Debug, Args)]
+pub(crate) struct Local {
+    /// Data directory.
+    #[arg(long, value_name = "DIR", default_value = "./ledgerline-data")]
+    pub(crate) data: PathBuf,
+    /// The organization, by name or id; all when left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) org: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// Compare and show this table only; all are built.
+    pub(crate) table: Option<String>,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[command(subcommand)]
+    pub(crate) verb: ImportVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportVerb {
+    /// Call records, one row a call.
+    CallRecords(CallRecords),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallRecords {
+    /// The files.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// A built-in mapping (`anonymous-bank`) or a mapping file (TOML).
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) mapping: String,
+    /// Data directory; made if absent.
+    #[arg(long, value_name = "DIR", default_value = "./ledgerline-data")]
+    pub(crate) data: PathBuf,
+    /// Organization of its own for the history; the mapping's name when left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) org: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// Data directory whose issuer signs.
+    #[arg(long, value_name = "DIR", default_value = "./ledgerline-data")]
+    pub(crate) data: PathBuf,
+    /// The organization, by name or id; may be left out when there is one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) org: Option<String>,
+    /// Roles: agent, supervisor, analyst, auditor, administrator, integrator.
+    #[arg(long, value_name = "ROLE", required = true, value_delimiter = ',')]
+    pub(crate) role: Vec<String>,
+    /// Name of the user it stands for; needed for agents.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Who holds it, for the access log; the user's or role's name when left out.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) subject: Option<String>,
+    /// Life, hours.
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=8_784))]
+    pub(crate) hours: u64,
+    /// Create a database user of the subject's name instead and print its password once.
+    #[arg(long)]
+    pub(crate) sql_user: bool,
+}

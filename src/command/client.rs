@@ -1,0 +1,65 @@
+//! A running server, asked over HTTP.
+
+use reqwest::{Client, Method, Response};
+use serde_json::Value;
+
+use crate::cli::Target;
+use crate::failure::Failure;
+
+/// A server and the token for it.
+pub(crate) struct Server {
+    client: Client,
+    base: String,
+    token: String,
+}
+
+impl Server {
+    /// The server of `--server`, if one was named.
+    pub(crate) fn of(target: &Target) -> Result<Option<Self>, Failure> {
+        let Some(server) = &target.server else { return Ok(None) };
+        let token = target.token.clone().ok_or_else(|| {
+            Failure::denied(
+                "--server needs --token (or LEDGERLINE_TOKEN); `ledgerline token` makes one",
+            )
+        })?;
+        let base = server.trim_end_matches('/').to_owned();
+        Ok(Some(Self { client: Client::new(), base, token }))
+    }
+
+    /// Asks; an answer that is no success becomes a failure with the server's own words.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        body: Option<Value>,
+    ) -> Result<Response, Failure> {
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.token)
+            .header("accept", accept);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| Failure::unavailable(format!("{}: {error}", self.base)))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.unwrap_or_default();
+        let detail = serde_json::from_str::<Value>(&text)
+            .ok()
+            .and_then(|problem| problem.get("detail").and_then(Value::as_str).map(str::to_owned))
+            .unwrap_or(text);
+        let message = format!("the server answered {status}: {detail}");
+        Err(match status.as_u16() {
+            401 | 403 => Failure::denied(message),
+            400..=499 => Failure::data(message),
+            _ => Failure::unavailable(message),
+        })
+    }
+}

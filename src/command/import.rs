@@ -1,0 +1,81 @@
+//! `ledgerline import`.
+
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ledgerline_event_store::crypt::KeyRing;
+use ledgerline_ingest::import::{Mapping, Phase, Progress, Source, call_records};
+
+use crate::cli::{Import, ImportVerb};
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+use crate::organization::{now, open_log};
+use crate::output::{print, say};
+
+/// Imports every file, one after the other.
+pub(crate) async fn run(arguments: Import) -> Result<(), Failure> {
+    let ImportVerb::CallRecords(arguments) = arguments.verb;
+    let mapping = mapping(&arguments.mapping)?;
+    let data = DataDir::create(&arguments.data, false)?;
+    let _held = data.hold()?;
+    let org = arguments.org.clone().unwrap_or_else(|| mapping.name().to_owned());
+    let known = data.make_organization(&org)?;
+    let keyring = KeyRing::open_dir(data.root()).map_err(Failure::file)?;
+    let log = open_log(&data, &known)?;
+    let mut rejected = 0;
+    for path in &arguments.files {
+        let bytes = std::fs::read(path)
+            .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let bar = progress_bar(&name);
+        let shown = bar.clone();
+        let source = Source { name: &name, bytes: &bytes, imported_at: now() };
+        let report = call_records(&*log, &keyring, &mapping, source, &mut |progress| {
+            show(&shown, progress);
+        })
+        .await
+        .map_err(|error| Failure::data(format!("{}: {error}", path.display())))?;
+        bar.finish_and_clear();
+        rejected += report.rejected.len();
+        print(&report.to_string());
+    }
+    say(&format!("organization {} ({})", known.name, known.org_id));
+    if rejected > 0 {
+        return Err(Failure::data(format!("{rejected} rows were rejected; they are listed above")));
+    }
+    Ok(())
+}
+
+fn mapping(wanted: &str) -> Result<Mapping, Failure> {
+    let path = Path::new(wanted);
+    if path.is_file() {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::file(format!("{wanted}: {error}")))?;
+        return Mapping::from_toml(&text)
+            .map_err(|error| Failure::data(format!("{wanted}: {error}")));
+    }
+    Mapping::named(wanted).map_err(|error| {
+        let known: Vec<&str> = Mapping::built_in().collect();
+        Failure::data(format!("--mapping: {error}; built in: {}; or a file", known.join(", ")))
+    })
+}
+
+fn progress_bar(name: &str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) =
+        ProgressStyle::with_template("{prefix} {msg:<10} {bar:40} {pos}/{len} rows  {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar.set_prefix(name.to_owned());
+    bar
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    bar.set_message(match progress.phase {
+        Phase::Reading => "reading",
+        Phase::Appending => "appending",
+    });
+    bar.set_length(progress.total);
+    bar.set_position(progress.done);
+}

@@ -1,0 +1,12 @@
+//! The commands, one a file.
+
+pub(crate) mod client;
+pub(crate) mod config;
+pub(crate) mod import;
+pub(crate) mod local;
+pub(crate) mod rebuild;
+pub(crate) mod replay;
+pub(crate) mod serve;
+pub(crate) mod sql;
+pub(crate) mod token;
+pub(crate) mod verify;

@@ -1,0 +1,81 @@
+//! `ledgerline serve`.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{PortChoice, Serve};
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+use crate::logging;
+use crate::output::say;
+use crate::settings::Settings;
+use crate::system::{self, Addresses, System};
+
+/// Runs until Ctrl-C, SIGTERM or a failure of the log.
+pub(crate) async fn run(arguments: Serve) -> Result<(), Failure> {
+    let mut settings = match &arguments.config {
+        Some(path) => Settings::read(path)?,
+        None => Settings::default(),
+    };
+    if let Some(data) = &arguments.data {
+        settings.data.clone_from(data);
+    }
+    if arguments.ports == PortChoice::Auto {
+        settings.take_free_ports();
+    }
+    logging::start(&settings.log.level, settings.log.json);
+    let data = DataDir::create(&settings.data, false)?;
+    let system = System::start(&settings, &data, system::metrics()?).await?;
+    announce(&system.addresses);
+    if let Some(path) = &arguments.addresses {
+        let text = serde_json::to_string(&system.addresses).map_err(Failure::software)?;
+        let aside = path.with_extension("partial");
+        std::fs::write(&aside, text)
+            .and_then(|()| std::fs::rename(&aside, path))
+            .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
+    }
+    let failure = tokio::select! {
+        () = stop_asked() => None,
+        reason = system.failed() => Some(reason),
+    };
+    say("stopping");
+    system.stop().await;
+    match failure {
+        Some(reason) => Err(Failure::software(reason)),
+        None => Ok(()),
+    }
+}
+
+/// Ctrl-C or SIGTERM.
+pub(crate) async fn stop_asked() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
+
+/// Prints where the system listens.
+pub(crate) fn announce(addresses: &Addresses) {
+    say(&format!("HTTP, WebSocket   http://{}", addresses.http));
+    if let (Some(udp), Some(tcp)) = (addresses.sip_udp, addresses.sip_tcp) {
+        say(&format!("SIP               {udp}/udp {tcp}/tcp"));
+    }
+    if let Some(sql) = addresses.sql {
+        say(&format!("PostgreSQL wire   {sql} (TLS)"));
+    }
+    for (name, id) in &addresses.organizations {
+        say(&format!("organization      {name} {id}"));
+    }
+}

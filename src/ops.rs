@@ -1,0 +1,90 @@
+//! Operations: health, readiness, metrics.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use ledgerline_access::policy::Action;
+use ledgerline_access::{TokenIssuer, allows, bearer};
+use ledgerline_ingest::engine::EngineHandle;
+use ledgerline_projections::Projections;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+
+/// One organization's parts that can be ill.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    pub(crate) name: String,
+    pub(crate) engine: EngineHandle,
+    pub(crate) projections: Projections,
+}
+
+/// Events a projection may be behind and still count as ready.
+const READY_LAG_EVENTS: u64 = 50_000;
+
+#[derive(Clone)]
+struct Ops {
+    watched: Arc<Vec<Watched>>,
+    metrics: PrometheusHandle,
+    issuer: TokenIssuer,
+}
+
+/// `GET /healthz`, `/readyz` (open to everybody, they say nothing about anybody) and `/metrics` (token).
+pub(crate) fn router(
+    watched: Vec<Watched>,
+    metrics: PrometheusHandle,
+    issuer: TokenIssuer,
+) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(measured))
+        .with_state(Ops { watched: Arc::new(watched), metrics, issuer })
+}
+
+async fn ready(State(ops): State<Ops>) -> Response {
+    let mut problems = Vec::new();
+    for watched in ops.watched.iter() {
+        if let Err(reason) = watched.engine.health() {
+            problems.push(format!("{}: engine: {reason}", watched.name));
+        }
+        if let Err(error) = watched.projections.health() {
+            problems.push(format!("{}: projections: {error}", watched.name));
+        } else if watched.projections.lag() > READY_LAG_EVENTS {
+            let lag = watched.projections.lag();
+            problems.push(format!("{}: projections are {lag} events behind", watched.name));
+        }
+    }
+    if problems.is_empty() {
+        return Json(json!({"status": "ready"})).into_response();
+    }
+    let body = Json(json!({"status": "not_ready", "problems": problems}));
+    (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+}
+
+async fn measured(State(ops): State<Ops>, headers: HeaderMap) -> Response {
+    let refuse = |status: StatusCode, detail: &str| {
+        let body = json!({"title": status.canonical_reason(), "status": status.as_u16(), "detail": detail});
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string())
+            .into_response()
+    };
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let principal = match bearer(value).and_then(|token| ops.issuer.verify(token)) {
+        Ok(principal) => principal,
+        Err(error) => return refuse(StatusCode::UNAUTHORIZED, &error.to_string()),
+    };
+    if !allows(&principal, Action::MetricsRead) {
+        return refuse(StatusCode::FORBIDDEN, "the roles of the token do not allow metrics_read");
+    }
+    for watched in ops.watched.iter() {
+        metrics::gauge!("ledgerline_projection_lag_events", "projection" => "tables", "org" => watched.name.clone())
+            .set(watched.projections.lag() as f64);
+        metrics::gauge!("ledgerline_engine_durable_position", "org" => watched.name.clone())
+            .set(watched.engine.durable().0 as f64);
+    }
+    let text = ops.metrics.render();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}

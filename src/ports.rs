@@ -1,0 +1,124 @@
+//! What the read sides need from around them, given by what is open in this process.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures::future::BoxFuture;
+use futures::stream;
+use ledgerline_access::{ScramCredentials, TokenIssuer};
+use ledgerline_analyzer_api::ports::{
+    AuthError, Authenticator, LogSource, ScramStore, ScramVerifier, SnapshotSource,
+};
+use ledgerline_analyzer_api::record::WriterSource;
+use ledgerline_event_store::{EventReader, EventWriter};
+use ledgerline_projections::{Projections, Snapshot, TableDef, tables};
+use ledgerline_realtime::{FeedSource, Follow, LiveState};
+use ledgerline_schemas::id::OrgId;
+
+/// Log and tables of one organization.
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    pub(crate) log: Arc<dyn EventWriter>,
+    pub(crate) projections: Projections,
+}
+
+/// Everything that is open, by organization. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Opened(Arc<RwLock<BTreeMap<OrgId, Open>>>);
+
+impl Opened {
+    pub(crate) fn add(&self, org_id: OrgId, open: Open) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(org_id, open);
+    }
+
+    pub(crate) fn get(&self, org_id: OrgId) -> Option<Open> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&org_id).cloned()
+    }
+
+    /// Lets go of everything, so that logs can close.
+    pub(crate) fn clear(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl SnapshotSource for Opened {
+    fn snapshot(&self, org_id: OrgId) -> Option<Arc<Snapshot>> {
+        self.get(org_id).map(|open| open.projections.snapshot())
+    }
+}
+
+impl LogSource for Opened {
+    fn reader(&self, org_id: OrgId) -> Option<Arc<dyn EventReader>> {
+        let log: Arc<dyn EventReader> = self.get(org_id)?.log;
+        Some(log)
+    }
+}
+
+impl WriterSource for Opened {
+    fn writer(&self, org_id: OrgId) -> Option<Arc<dyn EventWriter>> {
+        self.get(org_id).map(|open| open.log)
+    }
+}
+
+/// Tokens of the built-in issuer at the analyzer's doors.
+#[derive(Clone, Debug)]
+pub(crate) struct Tokens(pub(crate) TokenIssuer);
+
+impl Authenticator for Tokens {
+    fn verify(&self, token: &str) -> Result<ledgerline_access::Principal, AuthError> {
+        self.0.verify(token).map_err(|error| AuthError(error.to_string()))
+    }
+}
+
+/// Database users at the PostgreSQL door.
+#[derive(Clone, Debug)]
+pub(crate) struct DatabaseUsers(pub(crate) ScramCredentials);
+
+impl ScramStore for DatabaseUsers {
+    fn verifier(&self, user: &str) -> Result<ScramVerifier, AuthError> {
+        let trouble = |error: ledgerline_access::StoreError| AuthError(error.to_string());
+        let (principal, secret) = match self.0.lookup(user).map_err(trouble)? {
+            Some((principal, secret)) => (Some(principal), secret),
+            None => (None, self.0.decoy(user).map_err(trouble)?),
+        };
+        Ok(ScramVerifier {
+            principal,
+            salt: secret.salt,
+            iterations: secret.iterations,
+            salted_password: secret.salted_password,
+        })
+    }
+}
+
+/// The live tables of one organization for subscribers.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) org_id: OrgId,
+    pub(crate) projections: Projections,
+}
+
+impl FeedSource for Live {
+    fn org_id(&self) -> OrgId {
+        self.org_id
+    }
+
+    fn tables(&self) -> Vec<&'static TableDef> {
+        tables::ALL.iter().filter(|table| table.live).collect()
+    }
+
+    fn live(&self) -> LiveState {
+        LiveState::from(&*self.projections.snapshot())
+    }
+
+    fn follow(&self) -> BoxFuture<'static, Option<Follow>> {
+        let projections = self.projections.clone();
+        Box::pin(async move {
+            let (snapshot, feed) = projections.follow().await.ok()?;
+            // The stream ends when the feed does (behind or closed); the hub asks again.
+            let batches = stream::unfold(feed, |mut feed| async move {
+                feed.next().await.ok().map(|batch| (batch, feed))
+            });
+            Some(Follow { live: LiveState::from(&*snapshot), batches: Box::pin(batches) })
+        })
+    }
+}

@@ -1,0 +1,236 @@
+//! The configuration file of `serve`. Unknown keys are refused; every key has a default.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ledgerline_ingest::chat::ChatSettings;
+use ledgerline_ingest::voice::VoiceConfig;
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// Everything an operator may set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Data directory.
+    pub(crate) data: PathBuf,
+    /// Organizations that are served; made at the first start.
+    pub(crate) organizations: Vec<String>,
+    /// HTTP, WebSocket and server-sent events.
+    pub(crate) http: Http,
+    /// SIP and RTP.
+    pub(crate) sip: Sip,
+    /// PostgreSQL wire.
+    pub(crate) sql: Sql,
+    /// Web chat.
+    pub(crate) chat: ChatSettings,
+    /// Logs.
+    pub(crate) log: Log,
+}
+
+/// The HTTP doors.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Http {
+    /// Address to listen at.
+    pub(crate) listen: SocketAddr,
+}
+
+/// The voice edge.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Sip {
+    /// Switched on.
+    pub(crate) enabled: bool,
+    /// Address for UDP.
+    pub(crate) udp: SocketAddr,
+    /// Address for TCP.
+    pub(crate) tcp: SocketAddr,
+    /// Address that other phones reach us at.
+    pub(crate) public_ip: IpAddr,
+    /// First and last RTP port; `[0, 0]`: any free port.
+    pub(crate) rtp_ports: [u16; 2],
+    /// Where calls to plain numbers go.
+    pub(crate) outbound_proxy: Option<SocketAddr>,
+    /// Networks whose requests are heard (CIDR); empty: loopback only.
+    pub(crate) allowed_sources: Vec<String>,
+    /// Folder of WAV files that come before the built-in prompts.
+    pub(crate) media: Option<PathBuf>,
+    /// Most customers' calls at once.
+    pub(crate) max_calls: usize,
+    /// Silence after which a leg counts as lost, s; 0: never.
+    pub(crate) rtp_timeout_s: u64,
+}
+
+/// The PostgreSQL wire.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Sql {
+    /// Switched on.
+    pub(crate) enabled: bool,
+    /// Address to listen at.
+    pub(crate) listen: SocketAddr,
+    /// Certificate chain (PEM); self-signed when absent.
+    pub(crate) certificate: Option<PathBuf>,
+    /// Private key (PEM).
+    pub(crate) private_key: Option<PathBuf>,
+    /// Most connections at once.
+    pub(crate) connections_max: usize,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// Filter, such as `info` or `info,ledgerline_ingest=debug`.
+    pub(crate) level: String,
+    /// JSON instead of text.
+    pub(crate) json: bool,
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("./ledgerline-data"),
+            organizations: vec!["main".to_owned()],
+            http: Http::default(),
+            sip: Sip::default(),
+            sql: Sql::default(),
+            chat: ChatSettings::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: loopback(8080) }
+    }
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            udp: loopback(5060),
+            tcp: loopback(5060),
+            public_ip: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            rtp_ports: [20_000, 29_999],
+            outbound_proxy: None,
+            allowed_sources: Vec::new(),
+            media: None,
+            max_calls: 1_000,
+            rtp_timeout_s: 30,
+        }
+    }
+}
+
+impl Default for Sql {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: loopback(5433),
+            certificate: None,
+            private_key: None,
+            connections_max: 200,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), json: false }
+    }
+}
+
+impl Settings {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::config(format!("{}: {error}", path.display())))?;
+        let settings: Self = toml::from_str(&text)
+            .map_err(|error| Failure::config(format!("{}: {error}", path.display())))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.organizations.is_empty() {
+            return Err(Failure::config("organizations: name at least one"));
+        }
+        if self.sql.certificate.is_some() != self.sql.private_key.is_some() {
+            return Err(Failure::config("sql.certificate and sql.private_key go together"));
+        }
+        let [first, last] = self.sip.rtp_ports;
+        if first > last {
+            return Err(Failure::config(format!("sip.rtp_ports: {first} is above {last}")));
+        }
+        self.voice().map(|_| ())
+    }
+
+    /// Free ports everywhere.
+    pub(crate) fn take_free_ports(&mut self) {
+        self.http.listen.set_port(0);
+        self.sip.udp.set_port(0);
+        self.sip.tcp.set_port(0);
+        self.sip.rtp_ports = [0, 0];
+        self.sql.listen.set_port(0);
+    }
+
+    /// The voice edge's own settings.
+    pub(crate) fn voice(&self) -> Result<VoiceConfig, Failure> {
+        let sip = &self.sip;
+        let mut allowed_sources = Vec::new();
+        for text in &sip.allowed_sources {
+            let net = text.parse().map_err(|error| {
+                Failure::config(format!("sip.allowed_sources: {text:?}: {error}"))
+            })?;
+            allowed_sources.push(net);
+        }
+        let [first, last] = sip.rtp_ports;
+        Ok(VoiceConfig {
+            bind_udp: sip.udp,
+            bind_tcp: sip.tcp,
+            public_ip: sip.public_ip,
+            rtp_ports: (last > 0).then_some(first..=last),
+            outbound_proxy: sip.outbound_proxy,
+            allowed_sources,
+            media_dir: sip.media.clone(),
+            max_calls: sip.max_calls,
+            rtp_timeout: (sip.rtp_timeout_s > 0).then(|| Duration::from_secs(sip.rtp_timeout_s)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let error =
+            toml::from_str::<Settings>("[http]\nlisen = \"127.0.0.1:1\"").expect_err("unknown");
+        assert!(error.to_string().contains("lisen"), "{error}");
+        let settings: Settings = toml::from_str("[sip]\nmax_calls = 7").expect("valid");
+        assert_eq!(settings.sip.max_calls, 7);
+        assert_eq!(settings.http.listen.port(), 8080);
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        let bad = |text: &str| {
+            let settings: Settings = toml::from_str(text).expect("parses");
+            settings.check().expect_err("refused").to_string()
+        };
+        assert!(bad("organizations = []").contains("organizations"));
+        assert!(bad("[sip]\nrtp_ports = [9, 8]").contains("rtp_ports"));
+        assert!(bad("[sip]\nallowed_sources = [\"x\"]").contains("allowed_sources"));
+        assert!(bad("[sql]\ncertificate = \"a.pem\"").contains("sql.private_key"));
+    }
+}

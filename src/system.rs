@@ -1,0 +1,285 @@
+//! The running system: every organization opened, every door served, one shutdown.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ledgerline_access::{ScramCredentials, TokenIssuer};
+use ledgerline_analyzer_api as analyzer;
+use ledgerline_event_store::crypt::KeyRing;
+use ledgerline_event_store::{EmbeddedLog, EventReader as _};
+use ledgerline_ingest::engine::{EffectSinks, Engine, EngineHandle, Routed};
+use ledgerline_ingest::http::{Doors, Organization};
+use ledgerline_ingest::voice::{self, VoiceDoor, VoiceServer};
+use ledgerline_projections::Projections;
+use ledgerline_realtime::{self as realtime, RealtimeState};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::data_dir::{DataDir, Held, Known};
+use crate::failure::Failure;
+use crate::ops::{self, Watched};
+use crate::organization::{open_log, open_tables, start_engine};
+use crate::ports::{DatabaseUsers, Live, Open, Opened, Tokens};
+use crate::settings::Settings;
+
+/// Where the system listens.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Addresses {
+    pub(crate) http: SocketAddr,
+    pub(crate) sip_udp: Option<SocketAddr>,
+    pub(crate) sip_tcp: Option<SocketAddr>,
+    pub(crate) sql: Option<SocketAddr>,
+    pub(crate) organizations: Vec<(String, String)>,
+}
+
+struct Running {
+    known: Known,
+    log: Arc<EmbeddedLog>,
+    projections: Projections,
+    engine: Engine,
+}
+
+/// The system.
+pub(crate) struct System {
+    pub(crate) addresses: Addresses,
+    pub(crate) issuer: TokenIssuer,
+    pub(crate) users: ScramCredentials,
+    organizations: Vec<Running>,
+    opened: Opened,
+    realtime: RealtimeState,
+    doors_close: CancellationToken,
+    voice_close: CancellationToken,
+    voice: Option<VoiceServer>,
+    tasks: Vec<JoinHandle<()>>,
+    http: JoinHandle<()>,
+    _held: Held,
+}
+
+/// The process's one metrics registry.
+pub(crate) fn metrics() -> Result<PrometheusHandle, Failure> {
+    PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| Failure::software(format!("metrics: {error}")))
+}
+
+impl System {
+    /// Opens and serves everything.
+    pub(crate) async fn start(
+        settings: &Settings,
+        data: &DataDir,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, Failure> {
+        let held = data.hold()?;
+        let keys = KeyRing::open_dir(data.root()).map_err(Failure::file)?;
+        let issuer = TokenIssuer::open(data.root()).map_err(Failure::file)?;
+        let users = ScramCredentials::open(data.root()).map_err(Failure::file)?;
+        let http = TcpListener::bind(settings.http.listen).await.map_err(|error| {
+            Failure::unavailable(format!("http.listen {}: {error}", settings.http.listen))
+        })?;
+        let opened = Opened::default();
+        let doors = Doors::new(issuer.clone());
+        let realtime = RealtimeState::new(issuer.clone(), realtime::Limits::default())
+            .map_err(Failure::software)?;
+        let mut organizations = Vec::new();
+        let mut voice_doors = Vec::new();
+        let mut tasks = Vec::new();
+        for name in &settings.organizations {
+            let known = data.make_organization(name)?;
+            let log = open_log(data, &known)?;
+            let projections = open_tables(data, &known, &log)?;
+            let mut sinks = EffectSinks::default();
+            let (calls, chats, pushes) =
+                (sinks.open(Routed::Voice), sinks.open(Routed::Chat), sinks.open(Routed::Desktop));
+            let engine = start_engine(data, &known, &log, sinks)?;
+            let handle = engine.handle();
+            let organization = Organization::new(
+                known.org_id,
+                Arc::new(handle.clone()),
+                log.clone(),
+                keys.clone(),
+                settings.chat,
+            );
+            tasks.push(tokio::spawn(Arc::clone(&organization.pushes).run(pushes)));
+            tasks.push(tokio::spawn(Arc::clone(&organization.chats).run(chats)));
+            tasks.push(follow_chats(&organization, &log));
+            let resumed = organization.chats.resume().await.map_err(Failure::software)?;
+            tracing::info!(organization = %known.name, resumed, "chats wait for their customers");
+            let live = Live { org_id: known.org_id, projections: projections.clone() };
+            realtime.add_organization(Arc::new(live), Some(log.clone()));
+            doors.add(organization);
+            opened.add(known.org_id, Open { log: log.clone(), projections: projections.clone() });
+            voice_doors.push(door(&known, &handle, calls));
+            organizations.push(Running { known, log, projections, engine });
+        }
+        let state = analyzer_state(&opened, &issuer, &users)?;
+        let doors_close = CancellationToken::new();
+        let sql = if settings.sql.enabled {
+            let config = pgwire_config(settings, data);
+            let (address, task) =
+                analyzer::pgwire::serve(config, state.clone(), doors_close.clone())
+                    .await
+                    .map_err(|error| Failure::unavailable(format!("sql.listen: {error}")))?;
+            tasks.push(task);
+            Some(address)
+        } else {
+            None
+        };
+        let voice_close = CancellationToken::new();
+        let voice = if settings.sip.enabled {
+            let config = settings.voice()?;
+            let server = voice::serve(config, voice_doors, keys.clone(), voice_close.clone())
+                .await
+                .map_err(Failure::unavailable)?;
+            Some(server)
+        } else {
+            None
+        };
+        let watched = organizations
+            .iter()
+            .map(|running| Watched {
+                name: running.known.name.clone(),
+                engine: running.engine.handle(),
+                projections: running.projections.clone(),
+            })
+            .collect();
+        let router = ledgerline_ingest::http::router(doors)
+            .merge(realtime::router(realtime.clone()))
+            .merge(analyzer::router(state))
+            .merge(ops::router(watched, metrics, issuer.clone()));
+        let addresses = Addresses {
+            http: http.local_addr().map_err(Failure::software)?,
+            sip_udp: voice.as_ref().map(|server| server.udp_addr),
+            sip_tcp: voice.as_ref().map(|server| server.tcp_addr),
+            sql,
+            organizations: organizations
+                .iter()
+                .map(|running| (running.known.name.clone(), running.known.org_id.to_string()))
+                .collect(),
+        };
+        let close = doors_close.clone();
+        let http = tokio::spawn(async move {
+            let serving = axum::serve(http, router)
+                .with_graceful_shutdown(async move { close.cancelled().await });
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the HTTP server stopped");
+            }
+        });
+        Ok(Self {
+            addresses,
+            issuer,
+            users,
+            organizations,
+            opened,
+            realtime,
+            doors_close,
+            voice_close,
+            voice,
+            tasks,
+            http,
+            _held: held,
+        })
+    }
+
+    /// Log, tables and name of the first organization.
+    pub(crate) fn first(&self) -> Option<(Known, Open)> {
+        let known = self.organizations.first()?.known.clone();
+        self.opened.get(known.org_id).map(|open| (known, open))
+    }
+
+    /// Resolves when an engine or a projection can no longer go on.
+    pub(crate) async fn failed(&self) -> String {
+        let mut waits = Vec::new();
+        for running in &self.organizations {
+            let mut health = running.engine.handle().watch_health();
+            let name = running.known.name.clone();
+            waits.push(Box::pin(async move {
+                loop {
+                    if let Err(reason) = health.borrow_and_update().clone() {
+                        return format!("organization {name}: the engine stopped: {reason}");
+                    }
+                    if health.changed().await.is_err() {
+                        return format!("organization {name}: the engine ended");
+                    }
+                }
+            }));
+        }
+        futures::future::select_all(waits).await.0
+    }
+
+    /// Closes the doors, ends calls, writes everything down.
+    pub(crate) async fn stop(self) {
+        self.realtime.shut_down();
+        self.voice_close.cancel();
+        if let Some(voice) = self.voice
+            && voice.join.await.is_err()
+        {
+            tracing::error!("the voice edge ended badly");
+        }
+        self.doors_close.cancel();
+        // Sockets of desktops and chats do not end by themselves.
+        let patience = std::time::Duration::from_secs(2);
+        if tokio::time::timeout(patience, self.http).await.is_err() {
+            tracing::debug!("open connections are cut");
+        }
+        for task in self.tasks {
+            task.abort();
+        }
+        self.opened.clear();
+        for running in self.organizations {
+            let Running { known, log, projections, engine } = running;
+            if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {
+                tracing::error!(organization = %known.name, "the engine ended badly");
+            }
+            projections.stop().await;
+            tracing::info!(organization = %known.name, head = log.head().0, "closed");
+        }
+    }
+}
+
+/// The analyzer over everything that is open.
+pub(crate) fn analyzer_state(
+    opened: &Opened,
+    issuer: &TokenIssuer,
+    users: &ScramCredentials,
+) -> Result<analyzer::AnalyzerState, Failure> {
+    let ports = analyzer::Ports {
+        snapshots: Arc::new(opened.clone()),
+        logs: Arc::new(opened.clone()),
+        recorder: Arc::new(analyzer::record::LogRecorder::new(opened.clone())),
+        authenticator: Arc::new(Tokens(issuer.clone())),
+        scram: Arc::new(DatabaseUsers(users.clone())),
+    };
+    let engine = analyzer::Engine::new(analyzer::Limits::default()).map_err(Failure::software)?;
+    Ok(analyzer::AnalyzerState::new(engine, ports))
+}
+
+fn door(
+    known: &Known,
+    handle: &EngineHandle,
+    effects: tokio::sync::mpsc::UnboundedReceiver<ledgerline_ingest::engine::Delivery>,
+) -> VoiceDoor {
+    VoiceDoor { org_id: known.org_id, commands: Arc::new(handle.clone()), effects, numbers: None }
+}
+
+fn follow_chats(organization: &Arc<Organization>, log: &Arc<EmbeddedLog>) -> JoinHandle<()> {
+    let chats = Arc::clone(&organization.chats);
+    let after = log.head();
+    tokio::spawn(async move {
+        if let Err(error) = chats.follow(after).await {
+            tracing::debug!(%error, "chats no longer follow the log");
+        }
+    })
+}
+
+fn pgwire_config(settings: &Settings, data: &DataDir) -> analyzer::pgwire::Config {
+    let sql = &settings.sql;
+    analyzer::pgwire::Config {
+        listen: sql.listen,
+        certificate: sql.certificate.clone().zip(sql.private_key.clone()),
+        data_dir: data.root().to_owned(),
+        connections_max: sql.connections_max,
+    }
+}

@@ -1,0 +1,181 @@
+//! The real months, imported with the command and asked with SQL: exactly the published figures.
+//!
+//! Source of the data: "Anonymous Bank" call-center data, documented by Ilan Guedj and Avi Mandelbaum,
+//! Technion - Israel Institute of Technology, 9 February 2000.
+
+#![allow(clippy::expect_used, reason = "a test helper that cannot go on should fail the test")]
+
+use std::path::Path;
+
+use ledgerline_tests::{csv, succeed, test_data};
+
+fn ask(data: &str, sql: &str) -> Vec<Vec<String>> {
+    csv(&succeed(&["sql", "--data", data, "--format", "csv", sql])).split_off(1)
+}
+
+fn cells(data: &str, sql: &str) -> Vec<String> {
+    ask(data, sql).remove(0)
+}
+
+fn close(actual: &str, expected: f64, tolerance: f64) {
+    let value: f64 = actual.parse().expect("a number");
+    assert!((value - expected).abs() < tolerance, "{value} is not {expected}");
+}
+
+struct Month {
+    name: &'static str,
+    file: &'static str,
+    condition: &'static str,
+    rows: u64,
+    phantom: u64,
+    ivr_ended: u64,
+    offered: u64,
+    answered: u64,
+    abandoned: u64,
+    asa_all_s: f64,
+    asa_queued_s: f64,
+    aht_s: f64,
+    /// of_answered, negative, ignore, positive.
+    sl20: [f64; 4],
+    sl60: [f64; 4],
+}
+
+const MONTHS: [Month; 2] = [
+    Month {
+        name: "January 1999",
+        file: "january.txt",
+        condition: "< timestamp '1999-06-01T00:00:00Z'",
+        rows: 31_599,
+        phantom: 240,
+        ivr_ended: 1_198,
+        offered: 30_161,
+        answered: 27_060,
+        abandoned: 3_101,
+        asa_all_s: 35.0,
+        asa_queued_s: 69.8,
+        aht_s: 183.5,
+        sl20: [60.61, 54.38, 56.26, 57.72],
+        sl60: [79.24, 71.09, 76.42, 78.06],
+    },
+    Month {
+        name: "October 1999",
+        file: "october.txt",
+        condition: ">= timestamp '1999-06-01T00:00:00Z'",
+        rows: 34_625,
+        phantom: 147,
+        ivr_ended: 1_511,
+        offered: 32_967,
+        answered: 30_861,
+        abandoned: 2_106,
+        asa_all_s: 23.2,
+        asa_queued_s: 73.0,
+        aht_s: 180.1,
+        sl20: [76.30, 71.42, 72.73, 73.22],
+        sl60: [87.54, 81.95, 85.17, 85.73],
+    },
+];
+
+fn check_month(data: &str, month: &Month) {
+    let when = month.condition;
+    let interactions = month.rows - month.phantom;
+    let sessions = cells(
+        data,
+        &format!(
+            "select count(*), count(*) filter (where not exists (select 1 from queue_leg l where \
+             l.interaction_id = s.interaction_id)) from customer_session s where s.created_time {when}"
+        ),
+    );
+    assert_eq!(sessions, [interactions.to_string(), month.ivr_ended.to_string()], "{}", month.name);
+    let legs = cells(
+        data,
+        &format!(
+            "select count(*), count(*) filter (where outcome = 'answered'), \
+             count(*) filter (where outcome = 'abandoned'), \
+             count(*) filter (where outcome in ('other', 'open')), \
+             avg(queue_duration_ms) filter (where outcome = 'answered') / 1000.0, \
+             avg(queue_duration_ms) filter (where outcome = 'answered' and queue_duration_ms > 0) / 1000.0, \
+             sum(connected_duration_ms) filter (where outcome = 'answered') \
+               / 1000.0 / count(*) filter (where outcome = 'answered') \
+             from queue_leg where entered_time {when}"
+        ),
+    );
+    let counts = [month.offered, month.answered, month.abandoned, 0].map(|count| count.to_string());
+    assert_eq!(legs[..4], counts, "{}", month.name);
+    close(&legs[4], month.asa_all_s, 0.05);
+    close(&legs[5], month.asa_queued_s, 0.05);
+    close(&legs[6], month.aht_s, 0.05);
+    for (threshold, expected) in [(20_000, month.sl20), (60_000, month.sl60)] {
+        let levels = cells(
+            data,
+            &format!(
+                "select sl_of_answered(outcome, queue_duration_ms, {threshold}), \
+                 sl_negative(outcome, queue_duration_ms, {threshold}), \
+                 sl_ignore(outcome, queue_duration_ms, {threshold}), \
+                 sl_positive(outcome, queue_duration_ms, {threshold}) \
+                 from queue_leg where entered_time {when}"
+            ),
+        );
+        for (level, expected) in levels.iter().zip(expected) {
+            close(level, expected, 0.005);
+        }
+    }
+}
+
+/// Table and checksum of every line that a rebuild prints.
+fn checksums(text: &str) -> Vec<(String, String)> {
+    text.lines()
+        .filter(|line| line.starts_with("  "))
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words[0].to_owned(), words[words.len() - 1].to_owned())
+        })
+        .collect()
+}
+
+fn tables_of(data: &Path) -> std::path::PathBuf {
+    let orgs = data.join("orgs");
+    let org = std::fs::read_dir(orgs).expect("orgs").next().expect("one").expect("readable");
+    org.path().join("tables")
+}
+
+#[test]
+fn january_and_october_give_the_published_figures() {
+    let Some(folder) = test_data() else {
+        eprintln!("skipped: no test data (set LEDGERLINE_TESTDATA)");
+        return;
+    };
+    let temporary = tempfile::tempdir().expect("folder");
+    let data_path = temporary.path().join("data");
+    let data = data_path.to_string_lossy().into_owned();
+    let files: Vec<String> = MONTHS
+        .iter()
+        .map(|month| folder.join("bank").join(month.file).to_string_lossy().into_owned())
+        .collect();
+    let mut import = vec!["import", "call-records", "--mapping", "anonymous-bank", "--data", &data];
+    import.extend(files.iter().map(String::as_str));
+    let said = succeed(&import);
+    for month in &MONTHS {
+        let line = format!(
+            "{} rows = {} interactions + {} skipped by the mapping + 0 rejected",
+            month.rows,
+            month.rows - month.phantom,
+            month.phantom
+        );
+        assert!(said.contains(&line), "{line}\n{said}");
+    }
+    for month in &MONTHS {
+        check_month(&data, month);
+    }
+    let rebuilt = succeed(&["rebuild", "--data", &data]);
+    assert!(!rebuilt.contains("DIFFERS") && rebuilt.contains("identical"), "{rebuilt}");
+    let before = cells(&data, "select count(*) from event_log where actor_type = 'importer'");
+    let again = succeed(&import);
+    assert_eq!(again.matches("; 0 events appended").count(), 2, "{again}");
+    let after = cells(&data, "select count(*) from event_log where actor_type = 'importer'");
+    assert_eq!(before, after, "a second import changed the log");
+    let one = checksums(&succeed(&["rebuild", "--data", &data]));
+    std::fs::remove_dir_all(tables_of(&data_path)).expect("tables are deleted");
+    let two = checksums(&succeed(&["rebuild", "--data", &data]));
+    assert!(one.len() >= 10, "{one:?}");
+    assert_eq!(one, two, "tables built from nothing differ");
+}
