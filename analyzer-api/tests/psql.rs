@@ -105,14 +105,36 @@ async fn a_table_with_columns_types_and_comments() {
     assert!(text.contains("leg_id|text||not null|"), "{text}");
     assert!(text.contains("queue_duration_ms|bigint|||"), "{text}");
     assert!(text.contains("entered_at|timestamp with time zone||not null|"), "{text}");
-    // Comments of columns, as `\d+` asks for them.
-    let comments = "SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) \
-                    FROM pg_catalog.pg_attribute a \
-                    WHERE a.attrelid = 'queue_leg'::regclass ORDER BY a.attnum";
-    let text = server.ask("acme-analyst", &[comments]).await;
-    assert!(text.contains("|answered, abandoned, other or open"), "{text}");
+    let text = server.ask("acme-analyst", &["\\d+ queue_leg"]).await;
+    let header = text.lines().find(|line| line.starts_with("Column|")).unwrap();
+    let described = header.split('|').position(|name| name == "Description").unwrap();
+    for column in support::QUEUE_LEG.columns {
+        let start = format!("{}|", column.name);
+        let row = text.lines().find(|line| line.starts_with(&start)).unwrap();
+        assert_eq!(row.split('|').nth(described), Some(column.doc), "{text}");
+    }
     let text = server.ask("acme-analyst", &["\\d+"]).await;
     assert!(text.contains("one row per stay of an interaction in a queue"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arrays_of_subqueries() {
+    let server = server().await;
+    let outer = "FROM (VALUES (1, ARRAY['b', 'c', 'a']), (2, NULL)) t(n, list) ORDER BY n";
+    for (array, expected) in [
+        ("ARRAY(SELECT 'x.' || x FROM unnest(list) x)", ["1|x.b,x.c,x.a", "2|"]),
+        ("ARRAY(SELECT u.e FROM pg_catalog.unnest(t.list) u(e) WHERE u.e <> 'c')", ["1|b,a", "2|"]),
+        ("ARRAY(SELECT x || t.n FROM unnest(list) AS x)", ["1|b1,c1,a1", "2|"]),
+        (
+            "ARRAY(SELECT q.queue FROM (SELECT DISTINCT queue FROM queue_leg) q ORDER BY 1 DESC)",
+            ["1|support,sales", "2|support,sales"],
+        ),
+    ] {
+        let query = format!("SELECT n, array_to_string({array}, ',') {outer}");
+        let text = server.ask("acme-analyst", &[&query]).await;
+        let rows: Vec<&str> = text.lines().skip(1).take(2).collect();
+        assert_eq!(rows, expected, "{query}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -61,6 +61,7 @@ pub static QUEUE_LEG: TableDef = TableDef {
         column("valid_from_position", ColumnType::Int, false, "position of the row's last event"),
     ],
     key: &["leg_id"],
+    sort: &["entered_at"],
     live: false,
 };
 
@@ -74,6 +75,7 @@ pub static EVENT_LOG: TableDef = TableDef {
         column("valid_from_position", ColumnType::Int, false, "position of the event"),
     ],
     key: &["position"],
+    sort: &["position"],
     live: false,
 };
 
