@@ -1,5 +1,11 @@
 //! The history of an interaction: what belongs to it, in which words, and who may see it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,12 @@
 //! psql itself, end to end: log-in over TLS with SCRAM, queries, and its backslash commands, which ask
 //! the catalogs with psql's own SQL.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod support;
 
 use std::net::SocketAddr;
