@@ -160,6 +160,44 @@ async fn databases_schemas_roles_and_functions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_usual_listing_is_answered() {
+    let server = server().await;
+    for command in [
+        "\\da",
+        "\\db",
+        "\\dC",
+        "\\dD",
+        "\\det",
+        "\\dew",
+        "\\df+ sl*",
+        "\\dg",
+        "\\di",
+        "\\dm",
+        "\\dn+",
+        "\\do",
+        "\\drds",
+        "\\dO",
+        "\\dp",
+        "\\dRp",
+        "\\ds",
+        "\\dS",
+        "\\dT",
+        "\\du+",
+        "\\dv",
+        "\\dx",
+        "\\l+",
+        "\\d event_log",
+        "\\d *",
+        "\\d+ *leg",
+        "\\dt+ queue*",
+        "\\z",
+        "\\sf sl_ignore",
+    ] {
+        server.ask("acme-auditor", &[command]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_user_sees_its_own_organization() {
     let server = server().await;
     let query = ["SELECT min(leg_id), count(*) FROM queue_leg"];
