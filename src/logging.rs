@@ -1,5 +1,7 @@
 //! Structured logs. They hold ids, codes and counts, never numbers, names or texts of people.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -22,7 +24,9 @@ pub(crate) fn start(level: &str, json: bool) {
         }
     }
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(true);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let outcome = if json {
         registry.with(layer.json().flatten_event(true)).try_init()
     } else {

@@ -80,8 +80,6 @@ async fn measured(State(ops): State<Ops>, headers: HeaderMap) -> Response {
         return refuse(StatusCode::FORBIDDEN, "the roles of the token do not allow metrics_read");
     }
     for watched in ops.watched.iter() {
-        metrics::gauge!("ledgerline_projection_lag_events", "projection" => "tables", "org" => watched.name.clone())
-            .set(watched.projections.lag() as f64);
         metrics::gauge!("ledgerline_engine_durable_position", "org" => watched.name.clone())
             .set(watched.engine.durable().0 as f64);
     }

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use futures::future::BoxFuture;
-use futures::stream;
 use ledgerline_access::{ScramCredentials, TokenIssuer};
 use ledgerline_analyzer_api::ports::{
     AuthError, Authenticator, LogSource, ScramStore, ScramVerifier, SnapshotSource,
 };
 use ledgerline_analyzer_api::record::WriterSource;
 use ledgerline_event_store::{EventReader, EventWriter};
-use ledgerline_projections::{Projections, Snapshot, TableDef, tables};
-use ledgerline_realtime::{FeedSource, Follow, LiveState};
+use ledgerline_projections::{Projections, Snapshot};
 use ledgerline_schemas::id::OrgId;
 
 /// Log and tables of one organization.
@@ -86,39 +83,6 @@ impl ScramStore for DatabaseUsers {
             salt: secret.salt,
             iterations: secret.iterations,
             salted_password: secret.salted_password,
-        })
-    }
-}
-
-/// The live tables of one organization for subscribers.
-#[derive(Debug)]
-pub(crate) struct Live {
-    pub(crate) org_id: OrgId,
-    pub(crate) projections: Projections,
-}
-
-impl FeedSource for Live {
-    fn org_id(&self) -> OrgId {
-        self.org_id
-    }
-
-    fn tables(&self) -> Vec<&'static TableDef> {
-        tables::ALL.iter().filter(|table| table.live).collect()
-    }
-
-    fn live(&self) -> LiveState {
-        LiveState::from(&*self.projections.snapshot())
-    }
-
-    fn follow(&self) -> BoxFuture<'static, Option<Follow>> {
-        let projections = self.projections.clone();
-        Box::pin(async move {
-            let (snapshot, feed) = projections.follow().await.ok()?;
-            // The stream ends when the feed does (behind or closed); the hub asks again.
-            let batches = stream::unfold(feed, |mut feed| async move {
-                feed.next().await.ok().map(|batch| (batch, feed))
-            });
-            Some(Follow { live: LiveState::from(&*snapshot), batches: Box::pin(batches) })
         })
     }
 }

@@ -11,7 +11,7 @@ use ledgerline_ingest::engine::{EffectSinks, Engine, EngineHandle, Routed};
 use ledgerline_ingest::http::{Doors, Organization};
 use ledgerline_ingest::voice::{self, VoiceDoor, VoiceServer};
 use ledgerline_projections::Projections;
-use ledgerline_realtime::{self as realtime, RealtimeState};
+use ledgerline_realtime::{self as realtime, ProjectionsFeed, RealtimeState};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -22,7 +22,7 @@ use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
 use crate::ops::{self, Watched};
 use crate::organization::{open_log, open_tables, start_engine};
-use crate::ports::{DatabaseUsers, Live, Open, Opened, Tokens};
+use crate::ports::{DatabaseUsers, Open, Opened, Tokens};
 use crate::settings::Settings;
 
 /// Where the system listens.
@@ -107,7 +107,7 @@ impl System {
             tasks.push(follow_chats(&organization, &log));
             let resumed = organization.chats.resume().await.map_err(Failure::software)?;
             tracing::info!(organization = %known.name, resumed, "chats wait for their customers");
-            let live = Live { org_id: known.org_id, projections: projections.clone() };
+            let live = ProjectionsFeed::new(projections.clone());
             realtime.add_organization(Arc::new(live), Some(log.clone()));
             doors.add(organization);
             opened.add(known.org_id, Open { log: log.clone(), projections: projections.clone() });

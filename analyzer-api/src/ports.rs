@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ledgerline_access::{Principal, Role};
+use ledgerline_access::{Action, Principal, Role, allows};
 use ledgerline_event_store::EventReader;
 use ledgerline_projections::Snapshot;
 use ledgerline_schemas::Event;
@@ -80,20 +80,23 @@ pub trait AccessRecorder: Send + Sync + fmt::Debug + 'static {
 /// Whether the principal may ask SQL of its organization.
 #[must_use]
 pub fn may_query(principal: &Principal) -> bool {
-    [Role::Analyst, Role::Auditor, Role::Administrator, Role::Supervisor]
-        .iter()
-        .any(|role| principal.roles.contains(role))
+    allows(principal, Action::SqlQuery)
 }
 
-/// Whether the principal may read histories and the `event_log` table of its organization.
+/// Whether the principal may see the histories of interactions of its organization.
 #[must_use]
 pub fn may_read_history(principal: &Principal) -> bool {
-    [Role::Auditor, Role::Administrator, Role::Supervisor]
-        .iter()
-        .any(|role| principal.roles.contains(role))
+    allows(principal, Action::HistoryView)
 }
 
-/// Whether the principal may see measured plans (`EXPLAIN ANALYZE` shows row counts).
+/// Whether the principal may read the `event_log` table of its organization.
+#[must_use]
+pub fn may_read_event_log(principal: &Principal) -> bool {
+    allows(principal, Action::EventLogRead)
+}
+
+/// Whether the principal may see measured plans. The policy has no action for it: `EXPLAIN ANALYZE` shows
+/// how the process works, so it stays with those who run it.
 #[must_use]
 pub fn may_measure(principal: &Principal) -> bool {
     principal.roles.contains(&Role::Administrator)

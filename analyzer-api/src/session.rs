@@ -25,14 +25,14 @@ use crate::error::QueryError;
 use crate::functions::{service_level, session, single_value};
 use crate::govern::files::TableFiles;
 use crate::pg;
-use crate::ports::{may_measure, may_read_history};
+use crate::ports::{may_measure, may_read_event_log};
 use crate::sql::{guard, names, rewrite};
 use crate::table::{SnapshotTable, location};
 
 /// Name of the one database a connection sees: its own organization.
 pub(crate) const DATABASE: &str = "ledgerline";
-/// Tables that only those see who may read histories.
-const HISTORY_TABLES: [&str; 1] = ["event_log"];
+/// The table that only those see who may read the log itself.
+const EVENT_LOG: &str = "event_log";
 
 /// Who a session stands for.
 #[derive(Clone, Debug)]
@@ -77,9 +77,7 @@ impl SqlSession {
         let visible: Vec<_> = snapshot
             .tables
             .values()
-            .filter(|table| {
-                may_read_history(principal) || !HISTORY_TABLES.contains(&table.def.name)
-            })
+            .filter(|table| table.def.name != EVENT_LOG || may_read_event_log(principal))
             .cloned()
             .collect();
         let mut files = BTreeSet::new();

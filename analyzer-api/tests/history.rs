@@ -1,5 +1,11 @@
 //! The history of an interaction: what belongs to it, in which words, and who may see it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -210,15 +216,18 @@ async fn the_whole_story_in_order_and_nothing_else() {
         "contact_queued",
         "longest_available_agent version 1",
         "configuration at position 3",
-        "2 candidates",
+        "2 candidates, 1 recorded:\n  1. ",
         "4 idle",
         "1 capacity full",
         "longest available",
     ] {
         assert!(why.contains(part), "{part} is missing in {why}");
     }
+    assert!(!steps[2].explain.contains('\n') && steps[2].explain.ends_with("longest available."));
+    assert_eq!(steps[2].by, "the router");
     assert_eq!(steps[4].why.as_deref(), Some("the agent did not answer an offer"));
     let text = history::render(&steps);
+    assert!(text.contains("  routing.decision_made  [the router]\n"), "{text}");
     assert!(text.contains("did not answer") && text.ends_with("5 steps\n"), "{text}");
     assert!(!text.contains("+49 30 1234"));
     assert!(history::of(&world.logs.0[&ACME], InteractionId::from_u128(99)).unwrap().is_empty());

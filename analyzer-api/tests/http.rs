@@ -1,5 +1,11 @@
 //! The HTTP door: formats, refusals, isolation, limits, access events.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod support;
 
 use std::time::Duration;

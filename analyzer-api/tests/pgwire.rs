@@ -1,5 +1,11 @@
 //! The PostgreSQL wire with a client library: extended protocol, parameters, binary results, cancel.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod support;
 
 use std::time::SystemTime;

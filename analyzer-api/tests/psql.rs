@@ -1,6 +1,12 @@
 //! psql itself, end to end: log-in over TLS with SCRAM, queries, and its backslash commands, which ask
 //! the catalogs with psql's own SQL.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod support;
 
 use std::net::SocketAddr;
@@ -106,9 +112,35 @@ async fn a_table_with_columns_types_and_comments() {
     assert!(text.contains("queue_duration_ms|bigint|||"), "{text}");
     assert!(text.contains("entered_at|timestamp with time zone||not null|"), "{text}");
     let text = server.ask("acme-analyst", &["\\d+ queue_leg"]).await;
-    assert!(text.contains("|answered, abandoned, other or open"), "{text}");
+    let header = text.lines().find(|line| line.starts_with("Column|")).unwrap();
+    let described = header.split('|').position(|name| name == "Description").unwrap();
+    for column in support::QUEUE_LEG.columns {
+        let start = format!("{}|", column.name);
+        let row = text.lines().find(|line| line.starts_with(&start)).unwrap();
+        assert_eq!(row.split('|').nth(described), Some(column.doc), "{text}");
+    }
     let text = server.ask("acme-analyst", &["\\d+"]).await;
     assert!(text.contains("one row per stay of an interaction in a queue"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arrays_of_subqueries() {
+    let server = server().await;
+    let outer = "FROM (VALUES (1, ARRAY['b', 'c', 'a']), (2, NULL)) t(n, list) ORDER BY n";
+    for (array, expected) in [
+        ("ARRAY(SELECT 'x.' || x FROM unnest(list) x)", ["1|x.b,x.c,x.a", "2|"]),
+        ("ARRAY(SELECT u.e FROM pg_catalog.unnest(t.list) u(e) WHERE u.e <> 'c')", ["1|b,a", "2|"]),
+        ("ARRAY(SELECT x || t.n FROM unnest(list) AS x)", ["1|b1,c1,a1", "2|"]),
+        (
+            "ARRAY(SELECT q.queue FROM (SELECT DISTINCT queue FROM queue_leg) q ORDER BY 1 DESC)",
+            ["1|support,sales", "2|support,sales"],
+        ),
+    ] {
+        let query = format!("SELECT n, array_to_string({array}, ',') {outer}");
+        let text = server.ask("acme-analyst", &[&query]).await;
+        let rows: Vec<&str> = text.lines().skip(1).take(2).collect();
+        assert_eq!(rows, expected, "{query}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,6 +157,44 @@ async fn databases_schemas_roles_and_functions() {
                 outcome text, queue_duration_ms bigint, threshold_ms bigint|agg";
     assert!(text.contains(line), "{text}");
     assert_eq!(text.matches("|agg\n").count(), 4, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_usual_listing_is_answered() {
+    let server = server().await;
+    for command in [
+        "\\da",
+        "\\db",
+        "\\dC",
+        "\\dD",
+        "\\det",
+        "\\dew",
+        "\\df+ sl*",
+        "\\dg",
+        "\\di",
+        "\\dm",
+        "\\dn+",
+        "\\do",
+        "\\drds",
+        "\\dO",
+        "\\dp",
+        "\\dRp",
+        "\\ds",
+        "\\dS",
+        "\\dT",
+        "\\du+",
+        "\\dv",
+        "\\dx",
+        "\\l+",
+        "\\d event_log",
+        "\\d *",
+        "\\d+ *leg",
+        "\\dt+ queue*",
+        "\\z",
+        "\\sf sl_ignore",
+    ] {
+        server.ask("acme-auditor", &[command]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

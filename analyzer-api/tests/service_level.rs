@@ -1,6 +1,12 @@
 //! Service levels in SQL: the four definitions, grouped, over several partitions and files, with the
 //! threshold as a literal and as a column.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -224,7 +224,7 @@ fn hints(against: &Against, system: &System, token: &str) -> Result<(), Failure>
          -H 'content-type: application/json'"
     ));
     say(&format!(
-        "  websocat -H 'authorization: Bearer '$TOKEN ws://{}/v1/realtime   # then: \
+        "  websocat -H=\"authorization: Bearer $TOKEN\" ws://{}/v1/realtime   # then: \
          {{\"type\":\"subscribe\",\"id\":\"1\",\"dataset\":\"queue_live\"}}",
         against.http
     ));

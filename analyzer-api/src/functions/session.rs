@@ -70,6 +70,7 @@ pub(crate) fn functions(identity: &Identity) -> Vec<ScalarUDF> {
         ),
         text("current_database", identity.database.clone()),
         text("current_catalog", identity.database.clone()),
+        text("getdatabaseencoding", "UTF8".to_owned()),
         text("current_schema", "public".to_owned()),
         text("current_user", user.clone()),
         text("session_user", user.clone()),

@@ -25,6 +25,8 @@ pub struct Step {
     pub time: Timestamp,
     /// Who caused it.
     pub actor: Actor,
+    /// The same by name: `agent Ana`, `the router`.
+    pub by: String,
     /// Type of the event.
     pub event_type: String,
     /// Stream of the event: the interaction's own, or that of an agent it touched.
@@ -70,15 +72,17 @@ pub fn step(event: &Recorded, names: &Names) -> Step {
             serde_json::json!({ "undecoded": error.to_string() })
         }),
     };
-    let actor = names.actor(&header.actor);
-    let explain = match &why {
-        Some(why) => format!("At {}, {actor}: {what}. {why}", header.time),
-        None => format!("At {}, {actor}: {what}.", header.time),
-    };
+    let by = names.actor(&header.actor);
+    let mut explain = format!("At {}, {by}: {what}.", header.time);
+    if let Some(why) = &why {
+        let reasons: Vec<&str> = why.lines().map(str::trim).collect();
+        explain.push_str(&format!(" Why: {}.", reasons.join("; ").replace(":;", ":")));
+    }
     Step {
         position: header.position,
         time: header.time,
         actor: header.actor.clone(),
+        by,
         event_type: header.event_type.to_string(),
         stream: header.stream.clone(),
         what,

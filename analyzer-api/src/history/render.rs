@@ -10,16 +10,14 @@ pub fn render(steps: &[Step]) -> String {
     let mut text = String::new();
     let width = steps.last().map_or(1, |step| step.position.to_string().len());
     for step in steps {
-        let actor = match step.actor.id.as_str() {
-            "" => step.actor.kind.name().to_owned(),
-            id => format!("{}:{id}", step.actor.kind.name()),
-        };
         let position = step.position;
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{position:>width$}  {}  {}  [{actor}]", step.time, step.event_type);
+        let _ =
+            writeln!(text, "{position:>width$}  {}  {}  [{}]", step.time, step.event_type, step.by);
         let _ = writeln!(text, "{:width$}  {}", "", step.what);
-        for line in step.why.iter().flat_map(|why| why.lines()) {
-            let _ = writeln!(text, "{:width$}    why: {line}", "");
+        for (index, line) in step.why.iter().flat_map(|why| why.lines()).enumerate() {
+            let label = if index == 0 { "why:" } else { "" };
+            let _ = writeln!(text, "{:width$}    {label:4} {line}", "");
         }
     }
     let plural = if steps.len() == 1 { "" } else { "s" };

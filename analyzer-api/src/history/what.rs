@@ -1,6 +1,7 @@
 //! What an event says, as a sentence without full stop.
 
 use ledgerline_schemas::Event;
+use ledgerline_schemas::event::interaction::TerminatingEnd;
 use ledgerline_schemas::event::offer::OfferRejectReason;
 
 use super::names::Names;
@@ -42,8 +43,11 @@ fn interaction(event: &Event, names: &Names) -> Option<String> {
             Some(agent) => format!("agent {} owns the interaction", names.of(agent)),
             None => "nobody owns the interaction any more".to_owned(),
         },
+        Event::InteractionEnded(it) if it.terminating_end == TerminatingEnd::Unknown => {
+            format!("the interaction ended in stage {}", it.last_stage.name())
+        }
         Event::InteractionEnded(it) => format!(
-            "the interaction ended by the {} in stage {}",
+            "the {} ended the interaction in stage {}",
             it.terminating_end.name(),
             it.last_stage.name()
         ),
@@ -219,10 +223,10 @@ fn media(event: &Event, names: &Names) -> Option<String> {
             it.packets_sent,
             it.packets_lost
         ),
-        Event::PromptStarted(it) if it.looped => format!("music {} began", it.media),
+        Event::PromptStarted(it) if it.looped => format!("{} began to play in a loop", it.media),
         Event::PromptStarted(it) => format!("prompt {} began", it.media),
-        Event::PromptFinished(it) if it.interrupted => format!("{} was cut", it.media),
-        Event::PromptFinished(it) => format!("{} finished", it.media),
+        Event::PromptFinished(it) if it.interrupted => format!("prompt {} was cut short", it.media),
+        Event::PromptFinished(it) => format!("prompt {} finished", it.media),
         Event::MessageReceived(it) => {
             format!("the customer wrote message {} (sealed)", it.message_id)
         }

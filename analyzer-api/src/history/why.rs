@@ -3,7 +3,7 @@
 use ledgerline_schemas::Event;
 use ledgerline_schemas::event::agent::StateCause;
 use ledgerline_schemas::event::queue::QueueLeaveReason;
-use ledgerline_schemas::event::routing::{RoutingDecisionMade, TieBreak};
+use ledgerline_schemas::event::routing::{Candidate, RoutingDecisionMade, TieBreak};
 
 use super::names::Names;
 
@@ -59,40 +59,19 @@ fn explain(it: &RoutingDecisionMade, names: &Names) -> String {
         it.input_position
     )];
     if it.waiting_total > 0 {
-        let order: Vec<String> = it
-            .waiting
-            .iter()
-            .map(|leg| {
-                format!(
-                    "{}. {} priority {} since {}",
-                    leg.rank, leg.interaction_id, leg.priority, leg.entered_at
-                )
-            })
-            .collect();
-        lines.push(format!("{} waiting: {}", it.waiting_total, order.join("; ")));
+        lines.push(headline(it.waiting_total, it.waiting.len(), "waiting"));
+        lines.extend(it.waiting.iter().map(|leg| {
+            let who = if Some(leg.interaction_id) == it.interaction_id {
+                "this interaction".to_owned()
+            } else {
+                format!("interaction {}", leg.interaction_id)
+            };
+            format!("  {}. {who}, priority {}, since {}", leg.rank, leg.priority, leg.entered_at)
+        }));
     }
     if it.candidates_total > 0 {
-        let order: Vec<String> = it
-            .candidates
-            .iter()
-            .map(|one| {
-                let skill = if one.skill_score == 0 {
-                    String::new()
-                } else {
-                    format!(", skill score {}", one.skill_score)
-                };
-                format!(
-                    "{}. {} of team {} in group {}, available since {}, {} free{skill}",
-                    one.rank,
-                    names.of(one.agent_id),
-                    names.of(one.team_id),
-                    one.group,
-                    one.available_since,
-                    one.free_capacity
-                )
-            })
-            .collect();
-        lines.push(format!("{} candidates: {}", it.candidates_total, order.join("; ")));
+        lines.push(headline(it.candidates_total, it.candidates.len(), "candidates"));
+        lines.extend(it.candidates.iter().map(|one| candidate(one, names)));
     } else {
         lines.push("no candidates".to_owned());
     }
@@ -119,4 +98,29 @@ fn explain(it: &RoutingDecisionMade, names: &Names) -> String {
         lines.push("computed for comparison only".to_owned());
     }
     lines.join("\n")
+}
+
+/// How many there were, and how many of them the decision recorded.
+fn headline(total: u32, recorded: usize, what: &str) -> String {
+    if u32::try_from(recorded).is_ok_and(|recorded| recorded == total) {
+        format!("{total} {what}:")
+    } else {
+        format!("{total} {what}, {recorded} recorded:")
+    }
+}
+
+fn candidate(one: &Candidate, names: &Names) -> String {
+    let mut text = format!(
+        "  {}. {} of team {} in group {}, available since {}, {} free",
+        one.rank,
+        names.of(one.agent_id),
+        names.of(one.team_id),
+        one.group,
+        one.available_since,
+        one.free_capacity
+    );
+    if one.skill_score != 0 {
+        text.push_str(&format!(", skill score {}", one.skill_score));
+    }
+    text
 }

@@ -177,6 +177,16 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
                 .into())
         }),
     );
+    add(
+        "pg_char_to_encoding",
+        DataType::Int32,
+        Box::new(|args| {
+            let known = |name: &str| {
+                ["utf8", "utf-8", "unicode"].iter().any(|it| it.eq_ignore_ascii_case(name))
+            };
+            Ok(text(args, 0).map_or(Cell::Null, |it| Cell::Int(if known(it) { 6 } else { -1 })))
+        }),
+    );
     // Everything that is listed lies in a schema of the search path.
     for name in [
         "pg_table_is_visible",
@@ -251,6 +261,7 @@ fn definitions() -> Vec<ScalarUDF> {
         "pg_get_partition_constraintdef",
         "pg_get_statisticsobjdef_columns",
         "pg_get_functiondef",
+        "pg_get_function_sqlbody",
         "pg_get_serial_sequence",
         "pg_tablespace_location",
     ]

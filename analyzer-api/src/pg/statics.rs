@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -114,17 +114,37 @@ fn sql_name(name: &str) -> &str {
 
 /// Without field metadata and with every column nullable, so that plans over it stay plain.
 fn plain(schema: &Schema, batches: &[RecordBatch]) -> Result<Table> {
-    let fields = schema
-        .fields()
-        .iter()
-        .map(|field| Field::new(field.name(), field.data_type().clone(), true))
-        .collect::<Vec<_>>();
-    let schema = Arc::new(Schema::new(fields));
-    let batches = batches
-        .iter()
-        .map(|batch| Ok(RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())?))
-        .collect::<Result<Vec<_>>>()?;
+    let fields = schema.fields().iter().enumerate().map(|(index, field)| {
+        let data_type = if is_empty_list(field.name(), index, batches) {
+            DataType::new_list(DataType::Utf8, true)
+        } else {
+            field.data_type().clone()
+        };
+        Field::new(field.name(), data_type, true)
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let batches = batches.iter().map(|batch| {
+        let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
+            if column.data_type() == field.data_type() {
+                Arc::clone(column)
+            } else {
+                new_null_array(field.data_type(), column.len())
+            }
+        });
+        Ok(RecordBatch::try_new(Arc::clone(&schema), columns.collect())?)
+    });
+    let batches = batches.collect::<Result<Vec<_>>>()?;
     Ok((schema, batches))
+}
+
+/// Whether a column is a list that has no values here; the export has lists as text, which array
+/// functions do not take. Grants (`…acl`) of the export name roles of the installation it was made from;
+/// there are none beside the defaults here, which PostgreSQL writes as null. Settings (`…config`) count
+/// only where there are none.
+fn is_empty_list(name: &str, index: usize, batches: &[RecordBatch]) -> bool {
+    let null = |column: &ArrayRef| column.null_count() == column.len();
+    let none = || batches.iter().all(|batch| batch.columns().get(index).is_some_and(null));
+    name.ends_with("acl") || (name.ends_with("config") && none())
 }
 
 fn type_names(table: Option<&Table>) -> Result<BTreeMap<i64, String>> {

@@ -13,13 +13,14 @@ use super::statics::{StaticCatalog, Table};
 use crate::functions::session::{SETTINGS, setting};
 
 /// Their names.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 14] = [
     "pg_attribute",
     "pg_auth_members",
     "pg_authid",
     "pg_class",
     "pg_database",
     "pg_description",
+    "pg_extension",
     "pg_namespace",
     "pg_proc",
     "pg_roles",
@@ -44,6 +45,8 @@ pub(crate) fn build(name: &str, model: &Model, statics: &StaticCatalog) -> Resul
         "pg_class" => table(CLASS, &classes(model))?,
         "pg_database" => table(DATABASES, &[database(model)])?,
         "pg_description" => with_static(statics.table(name), DESCRIPTION, &descriptions(model))?,
+        // There are no extensions; clients list them all the same.
+        "pg_extension" => table(EXTENSION, &[])?,
         "pg_namespace" => table(NAMESPACE, &namespaces())?,
         "pg_proc" => with_static(statics.table(name), PROC, &functions(model))?,
         "pg_settings" => table(SETTING, &settings())?,
@@ -66,6 +69,17 @@ fn with_static(fixed: Option<Table>, columns: &[(&str, Kind)], rows: &[Row]) -> 
     batches.push(batch(&schema, rows)?);
     Ok((Arc::clone(&schema), batches))
 }
+
+const EXTENSION: &[(&str, Kind)] = &[
+    ("oid", Kind::Int),
+    ("extname", Kind::Text),
+    ("extowner", Kind::Int),
+    ("extnamespace", Kind::Int),
+    ("extrelocatable", Kind::Bool),
+    ("extversion", Kind::Text),
+    ("extconfig", Kind::Texts),
+    ("extcondition", Kind::Texts),
+];
 
 const NAMESPACE: &[(&str, Kind)] = &[
     ("oid", Kind::Int),

@@ -82,24 +82,16 @@ fn only_outer(expr: &Expr, inner: &BTreeSet<String>) -> bool {
     named && own.is_continue()
 }
 
-/// Puts an aggregate around the one column of a plain sub-query; false if it is not one.
-pub(super) fn aggregate_projection(query: &mut Query, function: &str) -> bool {
-    if query.limit_clause.is_some() || query.fetch.is_some() {
-        return false;
-    }
-    let Some(select) = plain_select(query) else { return false };
+/// Applies rule 2 to a plain sub-query.
+pub(super) fn substitute_outer(select: &mut Select) {
     let inner = relations(select);
     if let Some(filter) = &mut select.selection {
         substitute(filter, &inner);
     }
-    let done = aggregate_select(select, function);
-    if done {
-        query.order_by = None;
-    }
-    done
 }
 
-fn plain_select(query: &mut Query) -> Option<&mut Select> {
+/// The sub-query as one `SELECT` without grouping, if it is one.
+pub(super) fn plain_select(query: &mut Query) -> Option<&mut Select> {
     if query.with.is_some() {
         return None;
     }
@@ -109,7 +101,11 @@ fn plain_select(query: &mut Query) -> Option<&mut Select> {
                 GroupByExpr::All(_) => true,
                 GroupByExpr::Expressions(by, _) => !by.is_empty(),
             };
-            (!grouped && select.distinct.is_none() && select.having.is_none()).then_some(select)
+            let plain = !grouped
+                && select.distinct.is_none()
+                && select.having.is_none()
+                && select.qualify.is_none();
+            plain.then_some(select)
         }
         _ => None,
     }
@@ -125,7 +121,8 @@ fn aggregate_select(select: &mut Select, function: &str) -> bool {
     true
 }
 
-fn has_aggregate(select: &Select, aggregates: &BTreeSet<String>) -> bool {
+/// Whether the sub-query gives one row because it aggregates.
+pub(super) fn has_aggregate(select: &Select, aggregates: &BTreeSet<String>) -> bool {
     visit_expressions(&select.projection, |expr| match expr {
         Expr::Function(Function { name, over: None, .. })
             if aggregates.contains(&name.to_string().to_ascii_lowercase()) =>

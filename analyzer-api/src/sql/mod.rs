@@ -4,6 +4,7 @@
 //! the planner would silently ignore; [`rewrite`] brings PostgreSQL forms into those the planner knows,
 //! by rules that look at shapes, never at the text of a particular client's query.
 
+mod array;
 pub(crate) mod correlate;
 pub(crate) mod guard;
 pub(crate) mod names;

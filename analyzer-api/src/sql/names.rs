@@ -19,9 +19,18 @@ pub(crate) fn apply(statement: &mut Statement) -> Option<Vec<String>> {
 }
 
 fn of_query(query: &mut Query) -> Option<Vec<String>> {
-    let select = match query.body.as_mut() {
+    of_body(&mut query.body)
+}
+
+fn of_body(body: &mut SetExpr) -> Option<Vec<String>> {
+    let select = match body {
         SetExpr::Select(select) => select,
         SetExpr::Query(inner) => return of_query(inner),
+        SetExpr::SetOperation { left, right, .. } => {
+            // The first part names the columns; the others only need distinct names.
+            of_body(right);
+            return of_body(left);
+        }
         _ => return None,
     };
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();

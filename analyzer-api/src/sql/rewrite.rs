@@ -3,7 +3,7 @@
 //! * `OPERATOR(pg_catalog.~)` is `~`; `COLLATE x` is dropped, as comparison is by bytes;
 //! * `pg_catalog.f(x)` is `f(x)`; `pg_class` without a schema is `pg_catalog.pg_class`;
 //! * casts to `regclass`, `regtype`, `oid`, `name`, `"char"` … become functions or plain types;
-//! * `x = ANY (array)` is `x IN (…)`; `ARRAY(SELECT …)` is an aggregate;
+//! * `x = ANY (array)` is `x IN (…)`; `ARRAY(SELECT …)` is an array (see [`super::array`]);
 //! * a scalar sub-query gets an aggregate that checks for one row (see [`super::correlate`]).
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
     Query, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
 
-use super::correlate;
+use super::{array, correlate};
 
 /// What the rules need to know about the session.
 #[derive(Debug)]
@@ -55,6 +55,7 @@ impl VisitorMut for Rules<'_> {
         if let TableFactor::Table { name, args: Some(_), .. } = factor {
             keep_last(name);
         }
+        array::normalize_unnest(factor);
         ControlFlow::Continue(())
     }
 
@@ -89,7 +90,7 @@ impl Rules<'_> {
             Expr::Identifier(name) if name.quote_style.is_none() => bare_function(&name.value),
             Expr::Function(function) => {
                 keep_last(&mut function.name);
-                array_subquery(function)
+                array::of_query(function, &self.vocabulary.aggregates)
             }
             Expr::Cast {
                 kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, ..
@@ -196,17 +197,6 @@ pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
-}
-
-/// `ARRAY(SELECT x …)` is the array of x, empty without rows.
-fn array_subquery(function: &mut Function) -> Option<Expr> {
-    let is_array = function.name.to_string().eq_ignore_ascii_case("array");
-    let FunctionArguments::Subquery(query) = &mut function.args else { return None };
-    if !is_array || !correlate::aggregate_projection(query, "array_agg") {
-        return None;
-    }
-    let array = Expr::Subquery(query.clone());
-    Some(call("coalesce", vec![array, call("make_array", Vec::new())]))
 }
 
 /// The elements of an array literal: `ARRAY[…]` or `'{a,b}'`.
