@@ -1,5 +1,11 @@
 //! Malformed requests of our own making, and what RFC 3261 has us answer.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 use ledgerline_ingest::voice::sip::Transport;
 use ledgerline_ingest::voice::sip::message::parse_request;
 use ledgerline_ingest::voice::sip::sanity::{HEAD_BYTES_MAX, HEADERS_MAX, Verdict, check};

@@ -1,5 +1,11 @@
 //! The voice edge over the real engine, with SIPp as callers and as agents' phones.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod support;
 
 use ledgerline_ingest::voice::media::codec::Codec;

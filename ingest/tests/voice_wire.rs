@@ -1,5 +1,11 @@
 //! The voice edge on the wire, in front of an engine that says what the test wants.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod support;
 
 use std::net::SocketAddr;

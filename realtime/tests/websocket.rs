@@ -3,140 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod common;
+mod doors;
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use common::{AGENT_LIVE, ORG_A, ORG_B, QUEUE_LIVE, Replica, TestFeed, queue, text};
-use futures::{SinkExt as _, StreamExt as _};
-use ledgerline_access::{Grant, Role, TokenIssuer};
-use ledgerline_event_store::log::{Append, EventReader, EventWriter};
+use common::{AGENT_LIVE, ORG_A, ORG_B, QUEUE_LIVE, Replica, queue, text};
+use doors::{Client, Server, subscribe};
+use futures::SinkExt as _;
+use ledgerline_access::Role;
+use ledgerline_event_store::log::{Append, EventWriter};
 use ledgerline_event_store::memory::MemoryLog;
 use ledgerline_projections::Value as Cell;
-use ledgerline_realtime::{Limits, RealtimeState, router};
-use ledgerline_schemas::id::{EventId, OrgId, UserId};
+use ledgerline_realtime::Limits;
+use ledgerline_schemas::id::{EventId, OrgId};
 use ledgerline_schemas::{Actor, NewEvent, Position, StreamId, Timestamp};
 use serde_json::{Value as Json, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-
-/// A server with two organizations.
-struct Server {
-    address: SocketAddr,
-    issuer: TokenIssuer,
-    state: RealtimeState,
-    feeds: [TestFeed; 2],
-    logs: [MemoryLog; 2],
-    _dir: tempfile::TempDir,
-}
-
-impl Server {
-    async fn start(limits: Limits) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let issuer = TokenIssuer::open(dir.path()).unwrap();
-        let state = RealtimeState::new(issuer.clone(), limits).unwrap();
-        let orgs = [ORG_A, ORG_B];
-        let feeds = orgs.map(TestFeed::new);
-        let logs = orgs.map(|org_id| MemoryLog::new(org_id, || Timestamp::EPOCH));
-        for (feed, log) in feeds.iter().zip(&logs) {
-            let log: Arc<dyn EventReader> = Arc::new(log.clone());
-            state.add_organization(Arc::new(feed.clone()), Some(log));
-        }
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let app = router(state.clone());
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { address, issuer, state, feeds, logs, _dir: dir }
-    }
-
-    fn token(&self, org_id: OrgId, role: Role) -> String {
-        let grant = Grant {
-            org_id,
-            subject: "someone".to_owned(),
-            roles: BTreeSet::from([role]),
-            user_id: Some(UserId::from_u128(1)),
-            ttl_s: 600,
-        };
-        self.issuer.issue(&grant).unwrap()
-    }
-
-    async fn open(&self, header: Option<&str>, query: &str) -> Result<Client, Error> {
-        let url = format!("ws://{}/v1/realtime{query}", self.address);
-        let mut request = url.into_client_request().unwrap();
-        if let Some(token) = header {
-            let value = format!("Bearer {token}").parse().unwrap();
-            request.headers_mut().insert("authorization", value);
-        }
-        connect_async(request).await.map(|(socket, _)| Client { socket })
-    }
-
-    /// A client that was let in.
-    async fn client(&self, org_id: OrgId, role: Role) -> Client {
-        let mut client = self.open(Some(&self.token(org_id, role)), "").await.unwrap();
-        assert_eq!(client.frame().await["type"], "ready");
-        client
-    }
-}
-
-struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-}
-
-impl Client {
-    async fn send(&mut self, frame: Json) {
-        self.socket.send(Message::Text(frame.to_string().into())).await.unwrap();
-    }
-
-    async fn frame(&mut self) -> Json {
-        loop {
-            match self.socket.next().await.unwrap().unwrap() {
-                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-                Message::Ping(_) | Message::Pong(_) => {}
-                other => panic!("not a frame: {other:?}"),
-            }
-        }
-    }
-
-    /// The next frame that is not `progress`.
-    async fn answer(&mut self) -> Json {
-        loop {
-            let frame = self.frame().await;
-            if frame["type"] != "progress" {
-                return frame;
-            }
-        }
-    }
-
-    /// Applies frames until the replica has a position.
-    async fn until(&mut self, replica: &mut Replica, position: u64) {
-        while !replica.complete || replica.position < position {
-            let frame = self.frame().await;
-            replica.apply(&frame);
-        }
-    }
-
-    /// Frames up to the end, and the close code.
-    async fn end(mut self) -> (Vec<Json>, Option<u16>) {
-        let mut frames = Vec::new();
-        loop {
-            match self.socket.next().await {
-                Some(Ok(Message::Text(text))) => frames.push(serde_json::from_str(&text).unwrap()),
-                Some(Ok(Message::Close(close))) => {
-                    return (frames, close.map(|close| close.code.into()));
-                }
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return (frames, None),
-            }
-        }
-    }
-}
-
-fn subscribe(id: &str, dataset: &str) -> Json {
-    json!({"type": "subscribe", "id": id, "dataset": dataset, "max_hz": 50})
-}
 
 #[tokio::test]
 async fn each_organization_gets_its_own_rows() {

@@ -27,10 +27,7 @@ const FREE: &[&str] = &["ledgerline", "tests", "bench"];
 /// Outside crates a package must not use directly.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("schemas", &["tokio", "arrow", "axum", "reqwest", "redb"]),
-    (
-        "routing-core",
-        &["tokio", "futures", "axum", "tracing", "log", "uuid", "getrandom", "redb", "rand"],
-    ),
+    ("routing-core", &["tokio", "futures", "axum", "tracing", "log", "getrandom", "redb", "rand"]),
     ("event-store", &["axum"]),
     ("ingest", &["datafusion", "arrow", "parquet"]),
     ("projections", &["axum", "datafusion"]),

@@ -78,14 +78,17 @@ const MONTHS: [Month; 2] = [
 fn check_month(data: &str, month: &Month) {
     let when = month.condition;
     let interactions = month.rows - month.phantom;
-    let sessions = cells(
+    let sessions =
+        cells(data, &format!("select count(*) from customer_session where created_time {when}"));
+    assert_eq!(sessions, [interactions.to_string()], "{}", month.name);
+    let in_ivr = cells(
         data,
         &format!(
-            "select count(*), count(*) filter (where not exists (select 1 from queue_leg l where \
-             l.interaction_id = s.interaction_id)) from customer_session s where s.created_time {when}"
+            "select count(*) from customer_session s where s.created_time {when} and not exists \
+             (select 1 from queue_leg l where l.interaction_id = s.interaction_id)"
         ),
     );
-    assert_eq!(sessions, [interactions.to_string(), month.ivr_ended.to_string()], "{}", month.name);
+    assert_eq!(in_ivr, [month.ivr_ended.to_string()], "{}", month.name);
     let legs = cells(
         data,
         &format!(

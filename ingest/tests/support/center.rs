@@ -1,5 +1,7 @@
 //! The real engine and core over a log in memory, with one entry point, one queue, some agents.
 
+#![allow(unreachable_pub, reason = "shared by test binaries that use parts of it")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -1,5 +1,7 @@
 //! SIPp as a child process.
 
+#![allow(unreachable_pub, reason = "shared by test binaries that use parts of it")]
+
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::Stdio;

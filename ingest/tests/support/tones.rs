@@ -1,5 +1,7 @@
 //! The sound of phones: each call hears a tone of its own and says what it heard.
 
+#![allow(unreachable_pub, reason = "shared by test binaries that use parts of it")]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
