@@ -116,8 +116,6 @@ impl SqlSession {
             .with_runtime_env(engine.query_runtime(TableFiles::new(files))?)
             .with_default_features()
             .build();
-        // One statement a session: its beginning is what `now()` says.
-        state.mark_start_execution();
         for aggregate in service_level::aggregates() {
             state.register_udaf(aggregate)?;
         }

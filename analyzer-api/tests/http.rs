@@ -322,13 +322,3 @@ async fn bodies_are_checked() {
         .unwrap();
     assert_eq!(send(&world, plain).await.json()["rows"], json!([{ "one": 1 }]));
 }
-
-#[tokio::test]
-async fn the_present_is_one_instant_for_a_whole_question() {
-    let world = world();
-    let sql = "SELECT now() = current_timestamp AS same, now() > max(entered_at) AS later, \
-               current_date >= date '2023-11-14' AS today FROM queue_leg";
-    let reply = ask(&world, "acme-analyst", sql).await;
-    assert_eq!(reply.status, 200, "{}", reply.text());
-    assert_eq!(reply.json()["rows"], json!([{"same": true, "later": true, "today": true}]));
-}

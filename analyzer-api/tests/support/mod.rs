@@ -61,11 +61,7 @@ pub static QUEUE_LEG: TableDef = TableDef {
         column("valid_from_position", ColumnType::Int, false, "position of the row's last event"),
     ],
     key: &["leg_id"],
-<<<<<<< HEAD
-    sort: &["entered_at"],
-=======
     sort: &["entered_at", "leg_id"],
->>>>>>> sql
     live: false,
 };
 
