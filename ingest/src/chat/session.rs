@@ -136,6 +136,13 @@ impl Session {
             }
         }
         self.edge.forget(self.interaction_id);
+        // A socket that came in this moment hears that it is over; later ones find no session.
+        inbox.close();
+        while let Ok(input) = inbox.try_recv() {
+            if let Input::Attach { frames, .. } = input {
+                let _ = frames.try_send(ToCustomer::Ended { reason: "done" });
+            }
+        }
     }
 
     async fn take(&mut self, input: Input) -> Flow {
