@@ -17,7 +17,7 @@ async fn a_repeated_line_is_one_line_even_over_a_new_socket() {
     let (server, org) = Server::with_org().await;
     let anonymous = server.anonymous();
     let (started, mut socket) = chat(&anonymous, "web").await;
-    socket.until("queued").await;
+    socket.until_stage("queued").await;
     socket.say("first", "m1").await;
     let accepted = socket.until("accepted").await;
     assert_eq!(accepted["clientMessageId"], "m1");
@@ -46,7 +46,7 @@ async fn prompts_wait_for_the_socket_and_a_menu_takes_the_next_line() {
     assert_eq!(socket.until("prompt").await["text"], "1 for sales, 2 for support");
     socket.say(" 2 ", "m2").await;
     socket.until("accepted").await;
-    socket.until("queued").await;
+    socket.until_stage("queued").await;
     ben_desk.until("AgentOfferContact").await;
     assert_eq!(org.count("flow.input_collected"), 2);
     assert_eq!(org.count("message.received"), 0);
@@ -180,7 +180,7 @@ async fn who_may_start_a_chat_where() {
 async fn lines_that_do_not_fit_are_refused_and_the_chat_goes_on() {
     let (server, org) = Server::with_org().await;
     let (_, mut socket) = chat(&server.anonymous(), "web").await;
-    socket.until("queued").await;
+    socket.until_stage("queued").await;
     for (text, id, code) in [
         ("x".repeat(MESSAGE_BYTES_MAX + 1), "m1".to_owned(), "too_large"),
         ("  ".to_owned(), "m2".to_owned(), "invalid"),

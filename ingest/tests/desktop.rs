@@ -39,7 +39,7 @@ async fn a_chat_is_offered_accepted_answered_transferred_ended_and_wrapped_up() 
 
     ada.post(&format!("/v1/tasks/{interaction}/accept"), json!({})).await;
     ada_desk.until("AgentContactAssigned").await;
-    customer.until("connected").await;
+    customer.until_stage("connected").await;
     customer.say("I need help", "1").await;
     let message = ada_desk.until("ContactMessage").await;
     assert_eq!(message["message"]["text"], "I need help");
@@ -156,7 +156,7 @@ async fn a_lost_socket_loses_neither_offer_nor_message() {
     let assigned = desk.until("AgentContactAssigned").await;
     drop(desk);
 
-    customer.until("connected").await;
+    customer.until_stage("connected").await;
     customer.say("are you there?", "1").await;
     customer.until("accepted").await;
     let after = text(&assigned["id"]);

@@ -345,6 +345,17 @@ impl Socket {
             passed.push(frame);
         }
     }
+
+    /// Frames until the chat is at this stage. A socket that comes when it is there already learns it
+    /// from its first frame, the history.
+    pub async fn until_stage(&mut self, stage: &str) {
+        loop {
+            let frame = self.next().await.unwrap_or_else(|| panic!("never {stage}"));
+            if frame["type"] == stage || (frame["type"] == "history" && frame["stage"] == stage) {
+                return;
+            }
+        }
+    }
 }
 
 /// Starts a chat and opens its socket.
