@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use ledgerline_access::{ScramCredentials, TokenIssuer};
 use ledgerline_analyzer_api::ports::{
-    AuthError, Authenticator, LogSource, ScramStore, ScramVerifier, SnapshotSource,
+    AuthError, Authenticator, LogSource, ScramStore, ScramVerifier, SnapshotSource, Snapshotting,
 };
 use ledgerline_analyzer_api::record::WriterSource;
 use ledgerline_event_store::{EventReader, EventWriter};
-use ledgerline_projections::{Projections, Snapshot};
+use ledgerline_projections::Projections;
 use ledgerline_schemas::id::OrgId;
 
 /// Log and tables of one organization.
@@ -39,8 +40,9 @@ impl Opened {
 }
 
 impl SnapshotSource for Opened {
-    fn snapshot(&self, org_id: OrgId) -> Option<Arc<Snapshot>> {
-        self.get(org_id).map(|open| open.projections.snapshot())
+    fn snapshot(&self, org_id: OrgId, wait: Duration) -> Snapshotting<'_> {
+        let open = self.get(org_id);
+        Box::pin(async move { Some(open?.projections.caught_up(wait).await) })
     }
 }
 

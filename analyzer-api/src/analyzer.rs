@@ -119,8 +119,8 @@ impl AnalyzerState {
         Audit::new(self, question).fail(error).await
     }
 
-    /// The newest snapshot of the principal's organization, if the principal may query it.
-    pub(crate) fn admit(&self, principal: &Principal) -> Result<Arc<Snapshot>, QueryError> {
+    /// The tables of the principal's organization as of now, if the principal may query them.
+    pub(crate) async fn admit(&self, principal: &Principal) -> Result<Arc<Snapshot>, QueryError> {
         if !may_query(principal) {
             return Err(QueryError::NotAllowed(
                 "SQL is for analysts, auditors, supervisors and administrators".to_owned(),
@@ -128,7 +128,8 @@ impl AnalyzerState {
         }
         self.ports
             .snapshots
-            .snapshot(principal.org_id)
+            .snapshot(principal.org_id, self.engine.limits().freshness_wait)
+            .await
             .ok_or_else(|| QueryError::NotReady(principal.org_id.to_string()))
     }
 
@@ -138,7 +139,7 @@ impl AnalyzerState {
         statement: Option<Statement>,
         audit: &mut Audit,
     ) -> Result<(Position, RowStream), QueryError> {
-        let snapshot = self.admit(&question.principal)?;
+        let snapshot = self.admit(&question.principal).await?;
         let position = snapshot.position;
         audit.position = position;
         let clockwork = self.engine.clockwork(question.cancel.clone());

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Longest time from the request to the last row.
     pub deadline: Duration,
+    /// Longest wait for the tables to reach what was durable when the question came.
+    pub freshness_wait: Duration,
     /// Most rows of one answer.
     pub rows_max: u64,
     /// Most bytes of one answer, measured as Arrow buffers.
@@ -33,6 +35,7 @@ impl Default for Limits {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             deadline: Duration::from_secs(60),
+            freshness_wait: Duration::from_secs(1),
             rows_max: 5_000_000,
             bytes_max: 2 << 30,
             query_memory_bytes: 512 << 20,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ledgerline_access::{Action, Principal, Role, allows};
 use ledgerline_event_store::EventReader;
@@ -11,10 +12,16 @@ use ledgerline_projections::Snapshot;
 use ledgerline_schemas::Event;
 use ledgerline_schemas::id::OrgId;
 
-/// Gives the newest tables of an organization.
+/// A future that a [`SnapshotSource`] gives back.
+pub type Snapshotting<'a> = Pin<Box<dyn Future<Output = Option<Arc<Snapshot>>> + Send + 'a>>;
+
+/// Gives the tables of an organization.
 pub trait SnapshotSource: Send + Sync + fmt::Debug + 'static {
-    /// The newest snapshot; `None` when the organization is unknown or its tables are not built yet.
-    fn snapshot(&self, org_id: OrgId) -> Option<Arc<Snapshot>>;
+    /// A snapshot that holds every event that was durable at the call, so that whoever was told that
+    /// something happened finds it. When the tables do not get there within `wait`, the newest there is:
+    /// its position says what it lacks. `None` when the organization is unknown or its tables are not
+    /// built yet.
+    fn snapshot(&self, org_id: OrgId, wait: Duration) -> Snapshotting<'_>;
 }
 
 /// Gives the reading side of an organization's log.

@@ -108,6 +108,15 @@ impl Projections {
         self.shared.snapshot.load_full()
     }
 
+    /// The newest snapshot once it holds everything that is durable now; after `wait`, or when the fold has
+    /// ended, the newest there is. Its position tells which of the two it is.
+    pub async fn caught_up(&self, wait: Duration) -> Arc<Snapshot> {
+        let head = self.shared.reader.head();
+        // Either way the newest snapshot is the best answer there is.
+        let _ = tokio::time::timeout(wait, self.wait_for(head)).await;
+        self.snapshot()
+    }
+
     /// A watch on the position of the newest snapshot.
     #[must_use]
     pub fn position_watch(&self) -> watch::Receiver<Position> {

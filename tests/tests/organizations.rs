@@ -32,7 +32,12 @@ impl Door {
 
     async fn put(&self, path: &str, body: Value) -> u16 {
         let request = self.client.put(format!("{}{path}", self.base)).bearer_auth(&self.token);
-        request.json(&body).send().await.expect("answers").status().as_u16()
+        let answer = request.json(&body).send().await.expect("answers");
+        let status = answer.status().as_u16();
+        if status >= 400 {
+            eprintln!("PUT {path}: {}", answer.text().await.unwrap_or_default());
+        }
+        status
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
@@ -79,6 +84,13 @@ async fn organizations_do_not_see_each_other() {
     let created = "select count(*) as n from event_log where event_type = 'config.site.created'";
     assert_eq!(one.sql(created).await, [json!({"n": 1})]);
     assert_eq!(two.sql(created).await, [json!({"n": 0})]);
+    // Whoever was told that something is done finds it in the next answer, however soon the question.
+    for round in 2..=30 {
+        let name = format!("S{round}");
+        let path = format!("/v1/config/site/{name}");
+        assert_eq!(one.put(&path, json!({"name": name})).await, 201);
+        assert_eq!(one.sql(created).await, [json!({"n": round})]);
+    }
     let (status, body) = two.get("/v1/config/site/Secret").await;
     assert_eq!(status, 404, "{body}");
     let (status, body) = two.get("/v1/config/site").await;

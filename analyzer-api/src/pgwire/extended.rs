@@ -61,7 +61,7 @@ impl QueryParser for Connection {
             let mut prepared =
                 Prepared { sql: sql.to_owned(), statement, schema: None, parameters: Vec::new() };
             if !command::is_command(&prepared.statement) {
-                let snapshot = self.state.admit(&question.principal)?;
+                let snapshot = self.state.admit(&question.principal).await?;
                 let planning = self.state.plan(
                     snapshot,
                     question.principal.clone(),

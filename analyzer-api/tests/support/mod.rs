@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::arrow::array::{
     ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -15,7 +16,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use ledgerline_access::{Principal, Role};
 use ledgerline_analyzer_api::ports::{
-    AuthError, Authenticator, LogSource, ScramStore, ScramVerifier, SnapshotSource,
+    AuthError, Authenticator, LogSource, ScramStore, ScramVerifier, SnapshotSource, Snapshotting,
 };
 use ledgerline_analyzer_api::record::{LogRecorder, WriterSource};
 use ledgerline_analyzer_api::{AnalyzerState, Engine, Limits, Ports};
@@ -182,8 +183,8 @@ pub fn snapshot(org_id: OrgId, tag: &str, dir: &Path, rows: &[Stay]) -> Arc<Snap
 struct Snapshots(BTreeMap<OrgId, Arc<Snapshot>>);
 
 impl SnapshotSource for Snapshots {
-    fn snapshot(&self, org_id: OrgId) -> Option<Arc<Snapshot>> {
-        self.0.get(&org_id).cloned()
+    fn snapshot(&self, org_id: OrgId, _wait: Duration) -> Snapshotting<'_> {
+        Box::pin(std::future::ready(self.0.get(&org_id).cloned()))
     }
 }
 

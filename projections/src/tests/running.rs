@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ledgerline_event_store::EventReader;
 use ledgerline_schemas::Position;
@@ -91,6 +92,25 @@ async fn a_snapshot_and_the_changes_after_it_give_the_later_snapshot() {
     assert_eq!(row[def.column("abandoned").unwrap()], Value::Int(15));
     projections.stop().await;
     assert_eq!(feed.next().await.map(|batch| batch.to), Err(FeedError::Closed));
+}
+
+#[tokio::test]
+async fn who_asks_after_an_append_sees_it() {
+    let mut script = calls(1);
+    let dir = tempfile::tempdir().unwrap();
+    let projections = start(&script, dir.path());
+    let patient = Duration::from_secs(60);
+    for round in 0..20 {
+        more_calls(&mut script, 2 + round * 3, 3);
+        let snapshot = projections.caught_up(patient).await;
+        assert_eq!(snapshot.position, script.log.head(), "round {round}");
+    }
+    // Tables that no longer follow do not hold an answer up; it says where it stands.
+    let stopped_at = script.log.head();
+    projections.stop().await;
+    more_calls(&mut script, 90, 3);
+    assert_eq!(projections.caught_up(patient).await.position, stopped_at);
+    assert!(stopped_at < script.log.head());
 }
 
 #[tokio::test]
