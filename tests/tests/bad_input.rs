@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ledgerline_tests::{Server, run, succeed};
+use ledgerline_tests::{Server, ledgerline, run, succeed};
 
 /// Runs a command that has to fail with this exit code and name these things.
 fn fails(arguments: &[&str], code: i32, names: &[&str]) {
@@ -103,6 +103,28 @@ fn a_second_process_a_taken_port_and_an_ordinary_directory_are_refused() {
     fails(&["serve", "--config", &text(&config)], 69, &["http.listen", &server.http.to_string()]);
     assert_eq!(server.stop(), 0, "SIGTERM ends it cleanly");
     fails(&["demo", "--data", &text(&data)], 73, &["not a demo's"]);
+}
+
+#[test]
+fn a_relative_data_directory_is_the_same_directory() {
+    let temporary = tempfile::tempdir().expect("folder");
+    let data = used_data(temporary.path());
+    let events = "select count(*) as n from event_log where event_type = 'config.site.created'";
+    let sql = ["sql", "--format", "csv", "--data"];
+    let absolute = succeed(&[&sql[..], &[&text(&data), events]].concat());
+    for relative in ["data", "./data", "../data"] {
+        // From inside the directory for the last one.
+        let folder = if relative.starts_with("..") { &data } else { temporary.path() };
+        let mut command = ledgerline(&[&sql[..], &[relative, events]].concat());
+        let output = command.current_dir(folder).output().expect("runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{relative}: {told}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), absolute, "{relative}");
+        let rebuilt = ledgerline(&["rebuild", "--data", relative]).current_dir(folder).output();
+        let rebuilt = String::from_utf8_lossy(&rebuilt.expect("runs").stdout).into_owned();
+        assert!(rebuilt.contains("identical"), "{relative}: {rebuilt}");
+    }
+    assert_eq!(absolute.trim_end(), "n\r\n50");
 }
 
 #[test]
