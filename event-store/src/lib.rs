@@ -47,6 +47,7 @@ mod disk;
 pub mod embedded;
 mod fault;
 mod index;
+pub mod kurrent;
 pub mod log;
 pub mod memory;
 mod scan;
