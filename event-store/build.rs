@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 3] = ["serverfeatures.proto", "gossip.proto", "streams.proto"];
+const FILES: [&str; 4] =
+    ["serverfeatures.proto", "gossip.proto", "streams.proto", "persistent.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -18,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .build_client(!server)
             .build_transport(!server)
             .bytes(".event_store.client.streams")
+            .bytes(".event_store.client.persistent_subscriptions.ReadResp")
             .btree_map(".")
             .out_dir(folder)
             .include_file("all.rs")

@@ -324,5 +324,6 @@ fn kurrent_config(settings: &Settings, data: &DataDir) -> Result<Option<kurrent:
         listen: kurrent.listen,
         tls: Some(certificate::acceptor(&files, &[b"h2"])?),
         connections_max: kurrent.connections_max,
+        groups: Some(data.root().join("kurrent-groups.redb")),
     }))
 }

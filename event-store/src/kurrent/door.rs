@@ -24,6 +24,8 @@ const PASSWORD_CHECKS: usize = 4;
 pub(crate) enum Need {
     Read,
     Append,
+    /// Persistent subscriptions made, changed and removed.
+    Manage,
 }
 
 /// Shared by all services.
@@ -74,11 +76,13 @@ impl Door {
         let allowed = match need {
             Need::Read => caller.may_read,
             Need::Append => caller.may_append,
+            Need::Manage => caller.may_read && caller.may_append,
         };
         if !allowed {
             return Err(refusal::access_denied(match need {
                 Need::Read => "these credentials do not allow reading the log",
                 Need::Append => "these credentials do not allow appending",
+                Need::Manage => "these credentials do not allow managing subscriptions",
             }));
         }
         let log = self

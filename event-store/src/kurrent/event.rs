@@ -8,9 +8,9 @@ use serde_json::Value;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::wire::shared;
 use super::wire::streams::read_resp::ReadEvent;
 use super::wire::streams::read_resp::read_event::{Position, RecordedEvent};
+use super::wire::{persistent, shared};
 
 /// Header type of an event that another system appended.
 pub(crate) const EXTERNAL_TYPE: &str = "external.event";
@@ -132,6 +132,31 @@ impl Shown {
                 data: self.data.into(),
             }),
         }
+    }
+}
+
+impl Shown {
+    /// As a delivery to a consumer of a group.
+    pub(crate) fn into_delivery(self, form: UuidForm, retries: u32) -> persistent::ReadResp {
+        use persistent::read_resp::read_event::{Count, Position, RecordedEvent};
+        use persistent::read_resp::{Content, ReadEvent};
+        let event = RecordedEvent {
+            id: Some(form.write(self.id)),
+            stream_identifier: Some(stream_identifier(&self.stream)),
+            stream_revision: self.revision,
+            prepare_position: self.position,
+            commit_position: self.position,
+            metadata: self.metadata,
+            custom_metadata: self.custom_metadata.into(),
+            data: self.data.into(),
+        };
+        let event = ReadEvent {
+            event: Some(event),
+            link: None,
+            position: Some(Position::CommitPosition(self.position)),
+            count: Some(Count::RetryCount(i32::try_from(retries).unwrap_or(i32::MAX))),
+        };
+        persistent::ReadResp { content: Some(Content::Event(event)) }
     }
 }
 

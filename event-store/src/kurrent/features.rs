@@ -7,6 +7,7 @@ use super::wire::shared::Empty;
 
 /// The server version whose protocol is spoken.
 const VERSION: &str = "24.10.0";
+const GROUPS: &str = "event_store.client.persistent_subscriptions.persistentsubscriptions";
 const STREAMS: &str = "event_store.client.streams.streams";
 
 /// Names are lower case on the wire.
@@ -14,6 +15,14 @@ const METHODS: &[(&str, &str, &[&str])] = &[
     ("append", STREAMS, &[]),
     ("batchappend", STREAMS, &[]),
     ("read", STREAMS, &["position", "events"]),
+    ("create", GROUPS, &["stream", "all"]),
+    ("update", GROUPS, &["stream", "all"]),
+    ("delete", GROUPS, &["stream", "all"]),
+    ("read", GROUPS, &["stream", "all"]),
+    ("getinfo", GROUPS, &["stream", "all"]),
+    ("replayparked", GROUPS, &["stream", "all"]),
+    ("list", GROUPS, &["stream", "all"]),
+    ("restartsubsystem", GROUPS, &[]),
     ("read", "event_store.client.gossip.gossip", &[]),
     ("getsupportedmethods", "event_store.client.server_features.serverfeatures", &[]),
 ];

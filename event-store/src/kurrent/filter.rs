@@ -2,6 +2,7 @@
 
 use fancy_regex::{Regex, RegexBuilder};
 use ledgerline_schemas::Recorded;
+use prost::Message as _;
 use tonic::Status;
 
 use super::event::{EXTERNAL_TYPE, shown_type};
@@ -44,6 +45,13 @@ impl Matcher {
         };
         let every = window.max(1) * u64::from(options.checkpoint_interval_multiplier).max(1);
         Ok(Self { on_stream, pattern: Pattern::new(expression)?, checkpoint_every: every })
+    }
+
+    /// A filter as it was stored: every message with this shape has the same bytes.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Status> {
+        let options = FilterOptions::decode(bytes)
+            .map_err(|error| Status::invalid_argument(format!("filter: {error}")))?;
+        Self::new(&options)
     }
 
     /// What the log itself can leave out; never more than the filter does.

@@ -27,6 +27,7 @@ mod features;
 mod filter;
 mod gossip;
 mod outlet;
+mod persistent;
 mod range;
 mod read;
 mod refusal;

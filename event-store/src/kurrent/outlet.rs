@@ -38,7 +38,16 @@ pub(crate) fn outlet<T: Send + 'static>(
     closing: CancellationToken,
     until: Option<Instant>,
 ) -> (Outlet<T>, Answer<T>) {
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    outlet_of(closing, until, AHEAD)
+}
+
+/// Like [`outlet`], with room for so many messages.
+pub(crate) fn outlet_of<T: Send + 'static>(
+    closing: CancellationToken,
+    until: Option<Instant>,
+    ahead: usize,
+) -> (Outlet<T>, Answer<T>) {
+    let (sender, receiver) = mpsc::channel(ahead);
     let finished = Arc::new(AtomicBool::new(false));
     let whole = Arc::clone(&finished);
     let last = futures::stream::iter(std::iter::from_fn(move || {
@@ -56,6 +65,16 @@ impl<T> Outlet<T> {
             stop = self.ended() => Err(stop),
             sent = self.sender.send(Ok(message)) => sent.map_err(|_| Stop),
         }
+    }
+
+    /// Sends a message if there is room; false: there is none, or nobody listens.
+    pub(crate) fn send_now(&self, message: T) -> bool {
+        self.sender.try_send(Ok(message)).is_ok()
+    }
+
+    /// Ends the answer with a status if there is room for it; otherwise with UNAVAILABLE.
+    pub(crate) fn fail_now(&self, status: Status) {
+        let _ = self.sender.try_send(Err(status));
     }
 
     /// Ends the answer well.

@@ -37,6 +37,30 @@ pub(crate) fn missing_property(name: &str) -> Status {
     )
 }
 
+fn group(code: Code, exception: &'static str, message: String, of: (&str, &str)) -> Status {
+    let (source, group) = of;
+    with(code, message, &[("exception", exception), ("stream-name", source), ("group-name", group)])
+}
+
+pub(crate) fn no_such_group(source: &str, name: &str) -> Status {
+    let message = format!("persistent subscription '{name}' on '{source}' does not exist");
+    group(Code::NotFound, "persistent-subscription-does-not-exist", message, (source, name))
+}
+
+pub(crate) fn group_exists(source: &str, name: &str) -> Status {
+    let message = format!("persistent subscription '{name}' on '{source}' exists already");
+    group(Code::AlreadyExists, "persistent-subscription-exists", message, (source, name))
+}
+
+pub(crate) fn too_many_consumers(source: &str, name: &str) -> Status {
+    let message = format!("persistent subscription '{name}' on '{source}' has all its consumers");
+    group(Code::FailedPrecondition, "maximum-subscribers-reached", message, (source, name))
+}
+
+pub(crate) fn dropped(reason: &str) -> Status {
+    with(Code::Cancelled, reason, &[("exception", "persistent-subscription-dropped")])
+}
+
 /// The server stops, or the log is closed: come again.
 pub(crate) fn closing() -> Status {
     Status::unavailable("the server is shutting down")

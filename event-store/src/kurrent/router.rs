@@ -10,8 +10,10 @@ use tonic::server::NamedService;
 
 use super::features::FeaturesService;
 use super::gossip::GossipService;
+use super::persistent::PersistentService;
 use super::streams::StreamsService;
 use super::wire::gossip::gossip_server::GossipServer;
+use super::wire::persistent::persistent_subscriptions_server::PersistentSubscriptionsServer;
 use super::wire::server_features::server_features_server::ServerFeaturesServer;
 use super::wire::streams::streams_server::StreamsServer;
 
@@ -21,6 +23,7 @@ pub(crate) struct Router {
     pub(crate) features: ServerFeaturesServer<FeaturesService>,
     pub(crate) gossip: GossipServer<GossipService>,
     pub(crate) streams: StreamsServer<StreamsService>,
+    pub(crate) persistent: PersistentSubscriptionsServer<PersistentService>,
 }
 
 impl Service<http::Request<Body>> for Router {
@@ -37,6 +40,9 @@ impl Service<http::Request<Body>> for Router {
         let service = path.strip_prefix('/').and_then(|rest| rest.split('/').next());
         match service.unwrap_or_default() {
             <StreamsServer<StreamsService> as NamedService>::NAME => self.streams.call(request),
+            <PersistentSubscriptionsServer<PersistentService> as NamedService>::NAME => {
+                self.persistent.call(request)
+            }
             <ServerFeaturesServer<FeaturesService> as NamedService>::NAME => {
                 self.features.call(request)
             }

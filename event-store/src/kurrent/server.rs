@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,11 @@ use super::connection::Connection;
 use super::door::Door;
 use super::features::FeaturesService;
 use super::gossip::GossipService;
+use super::persistent::{PersistentService, Registry, Store};
 use super::router::Router;
 use super::streams::StreamsService;
 use super::wire::gossip::gossip_server::GossipServer;
+use super::wire::persistent::persistent_subscriptions_server::PersistentSubscriptionsServer;
 use super::wire::server_features::server_features_server::ServerFeaturesServer;
 use super::wire::streams::streams_server::StreamsServer;
 
@@ -49,6 +52,8 @@ pub struct Config {
     pub tls: Option<TlsAcceptor>,
     /// Most connections at once; further ones wait.
     pub connections_max: usize,
+    /// File of the persistent subscriptions; without one they live as long as the server.
+    pub groups: Option<PathBuf>,
 }
 
 impl fmt::Debug for Config {
@@ -57,16 +62,26 @@ impl fmt::Debug for Config {
             .field("listen", &self.listen)
             .field("tls", &self.tls.is_some())
             .field("connections_max", &self.connections_max)
+            .field("groups", &self.groups)
             .finish()
     }
 }
 
 /// The door cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen at {address}: {source}")]
-pub struct ServeError {
-    address: SocketAddr,
-    source: io::Error,
+#[non_exhaustive]
+pub enum ServeError {
+    /// The address cannot be listened at.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The file of the persistent subscriptions cannot be used.
+    #[error("{0}")]
+    Groups(String),
 }
 
 /// A running server.
@@ -81,18 +96,25 @@ pub struct KurrentServer {
 /// Listens and serves until `close`; then subscriptions end with UNAVAILABLE.
 ///
 /// # Errors
-/// [`ServeError`] if the address cannot be listened at.
+/// [`ServeError`].
 pub async fn serve(
     config: Config,
     authorizer: Arc<dyn Authorizer>,
     logs: Arc<dyn Logs>,
     close: CancellationToken,
 ) -> Result<KurrentServer, ServeError> {
-    let fault = |source| ServeError { address: config.listen, source };
+    let fault = |source| ServeError::Listen { address: config.listen, source };
+    let store = Store::open(config.groups.as_deref())
+        .map_err(|error| ServeError::Groups(error.to_string()))?;
     let listener = TcpListener::bind(config.listen).await.map_err(fault)?;
     let address = listener.local_addr().map_err(fault)?;
     let door = Arc::new(Door::new(authorizer, logs, close.clone()));
+    let groups = Arc::new(Registry::new(Arc::clone(&door), store));
+    let persistent = PersistentService { door: Arc::clone(&door), groups };
     let router = Router {
+        persistent: PersistentSubscriptionsServer::new(persistent)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX),
         features: ServerFeaturesServer::new(FeaturesService),
         gossip: GossipServer::new(GossipService { instance_id: Uuid::new_v4(), listen: address }),
         streams: StreamsServer::new(StreamsService(Arc::clone(&door)))

@@ -12,4 +12,6 @@
 include!(concat!(env!("OUT_DIR"), "/server/all.rs"));
 
 pub(crate) use event_store::client as shared;
-pub(crate) use event_store::client::{gossip, server_features, streams};
+pub(crate) use event_store::client::{
+    gossip, persistent_subscriptions as persistent, server_features, streams,
+};

@@ -1,6 +1,8 @@
 //! A server on a free port and a client of it.
 #![allow(dead_code, reason = "every test uses a part of it")]
 
+pub(crate) mod groups;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -55,7 +57,7 @@ pub(crate) const READER: &str = "Bearer reader";
 pub(crate) const APPENDER: &str = "Bearer appender";
 pub(crate) const OUTSIDER: &str = "Bearer outsider";
 
-/// Knows four callers.
+/// Knows these callers.
 #[derive(Debug)]
 struct Known;
 
@@ -72,6 +74,7 @@ impl Authorizer for Known {
             Credentials::Bearer(token) => match token.as_str() {
                 "reader" => Ok(caller(ORG, "reader", true, false)),
                 "appender" => Ok(caller(ORG, "appender", false, true)),
+                "manager" => Ok(caller(ORG, "manager", true, true)),
                 "outsider" => Ok(caller(ORG, "outsider", false, false)),
                 "elsewhere" => Ok(caller(OTHER, "elsewhere", true, false)),
                 "brief" => Ok(Caller {
@@ -293,6 +296,7 @@ impl Running {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             tls: None,
             connections_max: 20,
+            groups: Some(engine.directory().join("groups.redb")),
         };
         let close = CancellationToken::new();
         let KurrentServer { address, task } =
