@@ -1,6 +1,11 @@
 //! The KurrentDB protocol, over the log in memory and over segments, driven by a client made from the
 //! same protocol files.
 
+#![allow(
+    clippy::expect_used,
+    reason = "scenarios are plain functions; what fails should fail the test"
+)]
+
 mod kurrent_support;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,10 @@
 //! Persistent subscriptions over the KurrentDB protocol: consumers that share a stream.
 
+#![allow(
+    clippy::expect_used,
+    reason = "scenarios are plain functions; what fails should fail the test"
+)]
+
 mod kurrent_support;
 
 use std::collections::BTreeSet;

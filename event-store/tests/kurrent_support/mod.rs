@@ -1,5 +1,6 @@
 //! A server on a free port and a client of it.
 #![allow(dead_code, reason = "every test uses a part of it")]
+#![allow(clippy::expect_used, reason = "a test helper that cannot go on should fail the test")]
 
 pub(crate) mod groups;
 
