@@ -133,15 +133,17 @@ const expected = [...ids(first), live.id, later.id];
 const consume = async (count, parked) => {
   const consumer = db.subscribeToPersistentSubscriptionToStream(STREAM, "node");
   const got = [];
-  for await (const resolved of consumer) {
+  const deliveries = consumer[Symbol.asyncIterator]();
+  while (got.length < count) {
+    const resolved = (await deliveries.next()).value;
     got.push(resolved.event.id);
     if (resolved.event.id === parked) {
       await consumer.nack(PARK, "cannot", resolved);
     } else {
       await consumer.ack(resolved);
     }
-    if (got.length === count) break;
   }
+  await consumer.unsubscribe();
   return got;
 };
 const info = () => db.getPersistentSubscriptionToStreamInfo(STREAM, "node");
