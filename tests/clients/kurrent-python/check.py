@@ -148,22 +148,24 @@ for recorded in consumer:
     if len(got) == len(expected):
         break
 assert got == expected
+
+
+def until(so):
+    # Acknowledgements are not answered.
+    for _ in range(10_000):
+        if so(db.get_subscription_info("python", stream_name=STREAM)):
+            return
+    raise AssertionError("it did not come about")
+
+
+until(lambda it: it.parked_message_count == 1 and it.total_in_flight_messages == 0)
 consumer.stop()
-
-
-def parked():
-    return db.get_subscription_info("python", stream_name=STREAM).parked_message_count
-
-
-for _ in range(10_000):
-    if parked() == 1:
-        break
-assert parked() == 1
 db.replay_parked_events("python", stream_name=STREAM)
 consumer = db.read_subscription_to_stream("python", STREAM)
 again = next(consumer)
 assert again.id == expected[2]
 consumer.ack(again)
+until(lambda it: it.parked_message_count == 0 and it.total_in_flight_messages == 0)
 consumer.stop()
 assert any(it.group_name == "python" for it in db.list_subscriptions())
 db.delete_subscription("python", stream_name=STREAM)

@@ -25,9 +25,10 @@ pub(crate) async fn run(
 ) {
     loop {
         let request = tokio::select! {
+            // Acknowledgements that came before a cancellation count.
             biased;
-            _ = outlet.ended() => break,
             request = requests.message() => request,
+            _ = outlet.ended() => break,
         };
         let command = match request {
             // A half-closed connection has nobody who could acknowledge.
