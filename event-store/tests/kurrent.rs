@@ -54,6 +54,8 @@ over_every_log!(
     filters_leave_out_and_tell_how_far,
     a_subscription_has_no_gap_and_no_duplicate,
     a_stream_subscription_starts_after_its_revision,
+    a_strangers_type_is_not_ours,
+    a_subscription_ends_with_its_credentials,
     batches_are_answered_each,
     nobody_is_let_in_without_credentials,
     nothing_is_deleted,
@@ -387,6 +389,32 @@ async fn a_stream_subscription_starts_after_its_revision(engine: Engine) {
         Ok(Content::Event(event)) => assert_eq!(event.event.expect("event").stream_revision, 300),
         other => panic!("unexpected {other:?}"),
     }
+}
+
+async fn a_strangers_type_is_not_ours(engine: Engine) {
+    let server = Running::start(&engine).await;
+    server
+        .append("external-a", Expect::Any, vec![event(1, "interaction.created", b"{}")])
+        .await
+        .expect("ok");
+    let stored = engine.log().read_all(
+        ledgerline_schemas::Position::START,
+        ledgerline_event_store::Direction::Forward,
+        &ledgerline_event_store::Filter::all(),
+        1,
+    );
+    let stored = stored.expect("reads").events;
+    assert_eq!(&*stored[0].header.event_type, "external.event");
+    let by_type = filter(Filter::EventType(prefix(&["interaction."])), 32, 1);
+    let found = server.read_all(Place::Start, false, 9, Some(by_type)).await;
+    assert_eq!(the_events(&found)[0].metadata["type"], "interaction.created");
+}
+
+async fn a_subscription_ends_with_its_credentials(engine: Engine) {
+    let server = Running::start(&engine).await;
+    engine.append(vec![internal(1, "agent-1")]).await;
+    let mut brief = server.subscribe_all_as("Bearer brief", Place::Start, None).await;
+    assert_eq!(brief.end().await.code(), Code::Unauthenticated);
 }
 
 async fn batches_are_answered_each(engine: Engine) {

@@ -180,14 +180,18 @@ impl Group {
     async fn obey(&mut self, command: Command) -> Result<(), Status> {
         match command {
             Command::Join(joining) => {
-                let id = self.queue.join(joining.slots);
+                let Joining { slots, form, username, from, outlet, reply } = joining;
+                let id = self.queue.join(slots);
                 if let Some(id) = id {
-                    let Joining { form, username, from, outlet, .. } = joining;
                     self.connected.insert(id, Connected { username, from, form, outlet });
                     // What was appended while nobody was here.
                     self.dry = false;
                 }
-                let _ = joining.reply.send(id);
+                // A client that has gone meanwhile must not be waited for.
+                if let (Err(_), Some(id)) = (reply.send(id), id) {
+                    self.queue.leave(id);
+                    self.connected.remove(&id);
+                }
             }
             Command::Leave(id) => {
                 self.queue.leave(id);
@@ -238,15 +242,18 @@ impl Group {
     }
 
     fn hand_out(&mut self) {
+        let mut unsent = Vec::new();
         for dispatch in self.queue.dispatch(Instant::now()) {
             let Some(consumer) = self.connected.get(&dispatch.consumer) else { continue };
             let shown = Shown::of(Recorded::clone(&dispatch.event));
             let message = shown.into_delivery(consumer.form, dispatch.retries);
             if !consumer.outlet.send_now(message) {
-                self.queue.give_back(&dispatch);
                 // It reads too slowly or is gone; its connection will say so. Others go on.
-                break;
+                unsent.push(dispatch);
             }
+        }
+        for dispatch in unsent.iter().rev() {
+            self.queue.give_back(dispatch);
         }
     }
 
