@@ -200,3 +200,6 @@ fn read(note: &[u8], key: &PublicKey) -> Option<Checkpoint> {
 fn at_end(tail: &[u8]) -> &'static str {
     if tail.is_empty() { "" } else { ", and it has a part that does not read" }
 }
+
+#[cfg(test)]
+mod tests;
