@@ -53,6 +53,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Import(arguments) => command::import::run(arguments).await,
             Verb::Token(arguments) => command::token::run(arguments),
             Verb::Verify(arguments) => command::verify::run(arguments).await,
+            Verb::Audit(arguments) => command::audit::run(arguments).await,
         }
     });
     // Blocking work that hangs on a dead peer must not keep the process.

@@ -1,5 +1,7 @@
 //! Custody of a log: what is signed and proved, and that every change of the log is found where it is.
 
+#![allow(clippy::unwrap_used, reason = "a test helper that cannot go on should fail the test")]
+
 mod common;
 
 use std::path::Path;
@@ -425,6 +427,26 @@ fn the_example_of_the_specification_verifies() {
     // It is signed as it should be, and no checkpoint.
     let refused = Checkpoint::open(note, &key).unwrap_err().to_string();
     assert!(refused.contains("fewer than three lines"), "{refused}");
+}
+
+#[test]
+fn notes_are_taken_one_by_one_out_of_a_file() {
+    let audited = audited();
+    let file = std::fs::read_to_string(audited.custody.folder().join("checkpoints")).unwrap();
+    let all: Vec<&str> = audited.outside.iter().map(|it| it.note.as_str()).collect();
+    let found = |text: &str| -> Vec<String> {
+        verify::notes(text).map(|(_, note)| note.to_owned()).collect()
+    };
+    assert_eq!(found(&file), all);
+    assert_eq!(found(all[0]), all[..1]);
+    assert_eq!(found(&format!("\n\n{}\n\n\n{}", all[0], all[1])), all);
+    assert_eq!(verify::notes(&file).map(|(at, _)| at).last(), Some(all[0].len() + 1));
+    assert!(found("\n\n").is_empty());
+    for broken in ["x", "x\n", "x\n\n", "x\n\ny", "x\n\ny\n\nz"] {
+        for (_, note) in verify::notes(broken) {
+            assert!(Checkpoint::open(note, audited.custody.public_key()).is_err(), "{broken:?}");
+        }
+    }
 }
 
 #[test]

@@ -39,13 +39,22 @@ impl CustodyKey {
     /// # Errors
     /// [`CustodyError::Key`] if the file is not a key or others may read it; [`CustodyError::Io`].
     pub fn open_or_create(data_directory: &Path) -> Result<Self, CustodyError> {
+        match Self::open(data_directory)? {
+            Some(key) => Ok(key),
+            None => Self::create(data_directory, &data_directory.join(KEY_FILE)),
+        }
+    }
+
+    /// The key of a data directory; `None` if it has none.
+    ///
+    /// # Errors
+    /// As [`CustodyKey::open_or_create`].
+    pub fn open(data_directory: &Path) -> Result<Option<Self>, CustodyError> {
         let path = data_directory.join(KEY_FILE);
         let refused = |reason: String| CustodyError::Key { path: path.clone(), reason };
         let metadata = match fs::metadata(&path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Self::create(data_directory, &path);
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(CustodyError::io(&path, error)),
         };
         let mode = metadata.permissions().mode() & 0o777;
@@ -58,7 +67,7 @@ impl CustodyKey {
         let seed = text.strip_prefix(LABEL).and_then(|rest| rest.strip_suffix('\n'));
         let seed = seed.and_then(|seed| STANDARD.decode(seed).ok());
         let seed = seed.and_then(|seed| <[u8; SECRET_KEY_LENGTH]>::try_from(seed).ok());
-        seed.map(|seed| Self::from_seed(&seed))
+        seed.map(|seed| Some(Self::from_seed(&seed)))
             .ok_or_else(|| refused("this is not a signing key of Ledgerline".to_owned()))
     }
 

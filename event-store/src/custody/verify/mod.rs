@@ -17,7 +17,7 @@ pub(super) mod tree;
 
 pub use finding::{Exact, Finding, How, Report};
 pub use log::{Evidence, log};
-pub use note::{Checkpoint, PublicKey, StreamStatement};
+pub use note::{Checkpoint, PublicKey, StreamStatement, notes};
 pub use proof::{Inclusion, consistency, inclusion};
 pub use tree::Root;
 

@@ -109,6 +109,25 @@ fn opened<'a>(note: &'a str, key: &PublicKey) -> Result<&'a str, VerifyError> {
     if signed { Ok(text) } else { Err(VerifyError::NotSigned { name: key.name.clone() }) }
 }
 
+/// The signed notes in a text that holds one after the other, each as `(byte where it begins, note)`.
+/// Between two of them, and behind the last, may be empty lines.
+///
+/// What is not a note comes out as one that does not open.
+pub fn notes(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(at..)?;
+        let begin = at + (rest.len() - rest.trim_start_matches('\n').len());
+        let rest = text.get(begin..).filter(|rest| !rest.is_empty())?;
+        // The text, an empty line, the signatures.
+        let signatures = rest.find("\n\n").map_or(rest.len(), |gap| gap + 2);
+        let behind = rest.get(signatures..).and_then(|signatures| signatures.find("\n\n"));
+        let length = behind.map_or(rest.len(), |gap| signatures + gap + 1);
+        at = begin + length;
+        rest.get(..length).map(|note| (begin, note))
+    })
+}
+
 /// A decimal number without leading zeros.
 pub(super) fn number(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
