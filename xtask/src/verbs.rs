@@ -32,17 +32,17 @@ pub(crate) fn schemas() -> Result<(), String> {
 }
 
 /// More simulated power cuts than CI makes.
-pub(crate) fn sim(arguments: &[String]) -> Result<(), String> {
-    let histories = option(arguments, "--histories").unwrap_or("1000");
+pub(crate) fn crash(arguments: &[String]) -> Result<(), String> {
+    let count = option(arguments, "--count").unwrap_or("100000");
     let first = option(arguments, "--seed").unwrap_or("0");
     let mut list =
         vec!["run", "--release", "-p", "ledgerline-event-store", "--features", "simulation"];
-    list.extend(["--example", "power_cuts", "--", histories, first]);
+    list.extend(["--example", "power_cuts", "--", count, first]);
     step("cargo", &list)
 }
 
 /// The kill -9 loop, longer than in CI.
-pub(crate) fn crash(arguments: &[String]) -> Result<(), String> {
+pub(crate) fn kill(arguments: &[String]) -> Result<(), String> {
     let rounds = option(arguments, "--rounds").unwrap_or("50").to_owned();
     let mut run = command(
         "cargo",
