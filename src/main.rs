@@ -11,6 +11,7 @@ mod ops;
 mod organization;
 mod output;
 mod ports;
+mod refused_body;
 mod settings;
 mod system;
 

@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::ops::{self, Watched};
 use crate::organization::{open_log, open_tables, start_engine};
 use crate::ports::{DatabaseUsers, Open, Opened, Tokens};
+use crate::refused_body;
 use crate::settings::Settings;
 
 /// Where the system listens.
@@ -148,7 +149,8 @@ impl System {
         let router = ledgerline_ingest::http::router(doors)
             .merge(realtime::router(realtime.clone()))
             .merge(analyzer::router(state))
-            .merge(ops::router(watched, metrics, issuer.clone()));
+            .merge(ops::router(watched, metrics, issuer.clone()))
+            .layer(axum::middleware::from_fn(refused_body::discard));
         let addresses = Addresses {
             http: http.local_addr().map_err(Failure::software)?,
             sip_udp: voice.as_ref().map(|server| server.udp_addr),

@@ -220,3 +220,22 @@ pub enum Effect {
         detail: String,
     },
 }
+
+impl Effect {
+    /// The interaction it is about; a push is about an agent.
+    #[must_use]
+    pub const fn interaction_id(&self) -> Option<InteractionId> {
+        match self {
+            Self::AnswerCustomer { interaction_id, .. }
+            | Self::Play { interaction_id, .. }
+            | Self::StopPlay { interaction_id, .. }
+            | Self::CollectInput { interaction_id, .. }
+            | Self::DialAgent { interaction_id, .. }
+            | Self::Bridge { interaction_id, .. }
+            | Self::Unbridge { interaction_id, .. }
+            | Self::Release { interaction_id, .. }
+            | Self::DeliverMessage { interaction_id, .. } => Some(*interaction_id),
+            Self::Push { .. } => None,
+        }
+    }
+}

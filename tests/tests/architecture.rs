@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
+use serde::Deserialize;
 
 /// Direct edges that are allowed, without the `ledgerline-` prefix. `root` is the binary's package.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -42,22 +43,42 @@ fn short(name: &str) -> &str {
     name.strip_prefix("ledgerline-").unwrap_or(name)
 }
 
+/// What the test reads of `cargo metadata`.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `dev`, `build`, or nothing for a normal one.
+    kind: Option<String>,
+}
+
 /// Normal and build dependencies of every workspace package. Tests of a crate may use what they need.
 fn edges() -> BTreeMap<String, BTreeSet<String>> {
-    let metadata = MetadataCommand::new()
-        .manifest_path(workspace_root().join("Cargo.toml"))
-        .no_deps()
-        .other_options(vec!["--offline".to_owned()])
-        .exec()
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path"])
+        .arg(workspace_root().join("Cargo.toml"))
+        .output()
         .expect("cargo metadata runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Metadata = serde_json::from_slice(&output.stdout).expect("its answer is read");
     metadata
-        .workspace_packages()
+        .packages
         .into_iter()
         .map(|package| {
             let uses = package
                 .dependencies
                 .iter()
-                .filter(|dependency| dependency.kind != DependencyKind::Development)
+                .filter(|dependency| dependency.kind.as_deref() != Some("dev"))
                 .map(|dependency| short(&dependency.name).to_owned())
                 .collect();
             (short(&package.name).to_owned(), uses)

@@ -116,7 +116,7 @@ impl ChatEdge {
     /// Takes the chat effects of an engine until it ends.
     pub async fn run(self: Arc<Self>, mut effects: mpsc::UnboundedReceiver<(EffectId, Effect)>) {
         while let Some((id, effect)) = effects.recv().await {
-            let Some(interaction_id) = interaction_of(&effect) else { continue };
+            let Some(interaction_id) = effect.interaction_id() else { continue };
             let inbox = self.session(interaction_id);
             // A session that ends at this moment needs no further effect.
             let _ = inbox.send(Input::Effect(id, effect));
@@ -229,20 +229,5 @@ impl ChatEdge {
             data_subject_id,
             command,
         }
-    }
-}
-
-const fn interaction_of(effect: &Effect) -> Option<InteractionId> {
-    match effect {
-        Effect::AnswerCustomer { interaction_id, .. }
-        | Effect::Play { interaction_id, .. }
-        | Effect::StopPlay { interaction_id, .. }
-        | Effect::CollectInput { interaction_id, .. }
-        | Effect::DialAgent { interaction_id, .. }
-        | Effect::Bridge { interaction_id, .. }
-        | Effect::Unbridge { interaction_id, .. }
-        | Effect::Release { interaction_id, .. }
-        | Effect::DeliverMessage { interaction_id, .. } => Some(*interaction_id),
-        Effect::Push { .. } => None,
     }
 }

@@ -2,7 +2,6 @@
 
 use ledgerline_routing_core::{Effect, EffectId, State};
 use ledgerline_schemas::config::ChannelType;
-use ledgerline_schemas::id::InteractionId;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// An effect on its way to an edge.
@@ -54,24 +53,9 @@ impl EffectSinks {
     }
 }
 
-const fn interaction(effect: &Effect) -> Option<InteractionId> {
-    match effect {
-        Effect::AnswerCustomer { interaction_id, .. }
-        | Effect::Play { interaction_id, .. }
-        | Effect::StopPlay { interaction_id, .. }
-        | Effect::CollectInput { interaction_id, .. }
-        | Effect::DialAgent { interaction_id, .. }
-        | Effect::Bridge { interaction_id, .. }
-        | Effect::Unbridge { interaction_id, .. }
-        | Effect::Release { interaction_id, .. }
-        | Effect::DeliverMessage { interaction_id, .. } => Some(*interaction_id),
-        Effect::Push { .. } => None,
-    }
-}
-
 /// The edge for an effect; `state` is a state that still knows the interaction.
 pub(super) fn route(state: &State, effect: &Effect) -> Routed {
-    let Some(interaction_id) = interaction(effect) else { return Routed::Desktop };
+    let Some(interaction_id) = effect.interaction_id() else { return Routed::Desktop };
     match state.interaction(interaction_id).map(|it| it.channel_type) {
         Some(ChannelType::Voice) => Routed::Voice,
         Some(_) => Routed::Chat,

@@ -69,7 +69,8 @@ impl<'a> Run<'a> {
     /// Starts it on this port.
     pub fn start(self, port: u16) -> Sipp {
         let directory = tempfile::tempdir().unwrap();
-        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp");
+        // The end-to-end tests of the whole program use the same scenarios.
+        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ingest/tests/sipp");
         let mut scenario = std::fs::read_to_string(scenarios.join(self.scenario)).unwrap();
         for (key, value) in &self.keys {
             scenario = scenario.replace(key, value);
