@@ -274,6 +274,9 @@ pub(crate) struct AuditExport {
     /// Folder to write to; made if absent, otherwise it must be empty.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// A checkpoint the receiver already has: add it and the proof that the bundle's continues it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) since: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -233,8 +233,12 @@ fn two_histories_under_one_key_are_a_fork() {
     let both = [audited.outside[1].clone(), same_size];
     let evidence = Evidence { outside: &both, own: None, tiles: &[] };
     let report = verify::log(&audited.log, &evidence, &mut |_, _| {});
-    let fork = |it: &Finding| matches!(it, Finding::Fork { size: 700, other: 700, .. });
-    assert!(report.findings.iter().any(fork), "{:?}", report.findings);
+    let fork = Finding::Fork { size: 700, other: 700, after: Position::START, exact: None };
+    assert_eq!(report.findings, [fork.clone()]);
+    // Not even one that fits either of them.
+    let short = log_of(&folder.path().join("short"), &events[..10]);
+    let report = verify::log(&short, &evidence, &mut |_, _| {});
+    assert!(report.findings.contains(&fork), "{:?}", report.findings);
 
     // Of different sizes: the log beside them decides which one it fits.
     extend(&log, &events[700..]);

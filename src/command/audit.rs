@@ -48,7 +48,7 @@ fn hold(path: &Path) -> Result<(DataDir, Held), Failure> {
     }
 }
 
-fn failed(known: &Known) -> impl Fn(CustodyError) -> Failure {
+fn failed(known: &Known) -> impl Fn(CustodyError) -> Failure + use<> {
     let name = known.name.clone();
     move |error| {
         let message = format!("organization {name}: {error}");
@@ -96,7 +96,7 @@ impl Kept {
         signed.map_err(failed(&self.known))
     }
 
-    /// Signs a checkpoint if the newest one does not cover the interaction; its last position.
+    /// Signs a checkpoint if the newest one does not cover the interaction; the interaction's stream.
     fn cover(&mut self, interaction: InteractionId) -> Result<StreamId, Failure> {
         let stream = StreamId::interaction(interaction);
         let last = self.log.read_stream(&stream, Version(u64::MAX), Direction::Backward, 1);
@@ -209,7 +209,9 @@ fn export(arguments: &AuditExport) -> Result<(), Failure> {
     let interaction = interaction(&arguments.interaction)?;
     let (mut kept, _held) = Kept::one(&arguments.local)?;
     let failed = failed(&kept.known);
+    let since = arguments.since.as_deref().map(|path| Ok((path, read(path)?))).transpose()?;
     let stream = kept.cover(interaction)?;
+    let since = since.map(|(path, note)| Ok((kept.continues(path, &note)?, note))).transpose()?;
     // Whoever takes a history away has looked at it. On the log before anything is written.
     let operator = Principal {
         org_id: kept.known.org_id,
@@ -227,6 +229,13 @@ fn export(arguments: &AuditExport) -> Result<(), Failure> {
         kept.custody.export(&*kept.log, &stream, &arguments.out, &mut |at, of| show(&bar, at, of));
     bar.finish_and_clear();
     let exported = exported.map_err(failed)?;
+    if let Some((proof, note)) = since {
+        for (name, text) in [("older-checkpoint", note), ("consistency-proof", proof)] {
+            let path = arguments.out.join(name);
+            std::fs::write(&path, text)
+                .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
+        }
+    }
     say(&format!(
         "{} events of interaction {interaction} under the checkpoint of size {}, in {}",
         exported.events,

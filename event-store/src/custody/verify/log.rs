@@ -43,18 +43,21 @@ pub fn log(
     let held_own = Held::against(own, &roots);
     report.outside = outside.fitting();
     report.own = held_own.fitting();
-    contradictions(evidence.outside.iter().chain(own), &mut report);
     let damaged = report.findings.iter().any(|it| matches!(it, Finding::Damaged { .. }));
     // Behind damage nothing could be compared; the damage itself is reported.
     let compared = |bad: &&Checkpoint| !damaged || bad.size <= report.head.0;
     if let Some(bad) = outside.first_bad().filter(compared) {
         let after = outside.vouched_below(bad.size);
-        // The log's own key vouches for the other history: it signed both.
-        let other = held_own.fitting().into_iter().find(|size| *size >= bad.size);
+        // The log fits a checkpoint of the same key that says otherwise: the key signed both.
+        let fitting = outside.fitting().into_iter().chain(held_own.fitting());
+        let other = fitting.filter(|size| *size >= bad.size).min();
         report.findings.push(judge(reader, evidence, bad, after, other));
     } else if let Some(bad) = held_own.first_bad().filter(compared) {
         let after = outside.vouched_below(bad.size).max(held_own.vouched_below(bad.size));
         report.findings.push(judge(reader, evidence, bad, after, None));
+    }
+    if !report.findings.iter().any(|it| matches!(it, Finding::Fork { .. })) {
+        contradictions(evidence.outside.iter().chain(own), &mut report);
     }
     if evidence.own.is_some() {
         let known: BTreeSet<u64> = own.iter().map(|checkpoint| checkpoint.size).collect();
