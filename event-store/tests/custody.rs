@@ -234,7 +234,7 @@ fn two_histories_under_one_key_are_a_fork() {
     let evidence = Evidence { outside: &both, own: None, tiles: &[] };
     let report = verify::log(&audited.log, &evidence, &mut |_, _| {});
     let fork = Finding::Fork { size: 700, other: 700, after: Position::START, exact: None };
-    assert_eq!(report.findings, [fork.clone()]);
+    assert_eq!(report.findings, std::slice::from_ref(&fork));
     // Not even one that fits either of them.
     let short = log_of(&folder.path().join("short"), &events[..10]);
     let report = verify::log(&short, &evidence, &mut |_, _| {});

@@ -89,7 +89,7 @@ fn tools() -> bool {
     };
     let both = works("python3", "--version") && works("openssl", "version");
     if !both {
-        println!("skipped: python3 and openssl are needed to run the script of the bundle");
+        eprintln!("skipped: python3 and openssl are needed to run the script of the bundle");
     }
     both
 }

@@ -125,7 +125,14 @@ fn read(path: &Path) -> Result<String, Failure> {
 
 fn key(arguments: &AuditKey) -> Result<(), Failure> {
     let data = DataDir::existing(&arguments.local.data)?;
-    let key = CustodyKey::open_or_create(data.root()).map_err(Failure::file)?;
+    let key = match CustodyKey::open(data.root()).map_err(Failure::file)? {
+        Some(key) => key,
+        None => {
+            // Reading it needs nobody's leave; of two that make one, only one may.
+            let (data, _held) = hold(&arguments.local.data)?;
+            CustodyKey::open_or_create(data.root()).map_err(Failure::file)?
+        }
+    };
     for known in data.choose_or_all(arguments.local.org.as_deref())? {
         say(&key.vkey(&origin(known.org_id)));
     }

@@ -80,7 +80,7 @@ impl Bakery {
         let file = self.path(&format!("calls-{}.csv", calls.start));
         fs::write(&file, format!("{header}{rows}")).expect("written");
         let mapping = text(&self.path("bakery.toml"));
-        succeed(&[
+        let said = succeed(&[
             "import",
             "call-records",
             "--mapping",
@@ -89,6 +89,7 @@ impl Bakery {
             &self.data,
             &text(&file),
         ]);
+        assert!(said.contains("30 interactions"), "{said}");
     }
 
     /// An interaction of the log.
@@ -218,7 +219,7 @@ fn checkpoints_prove_verify_and_export() {
     let arguments = ["export", &interaction, "--out", &text(&bundle), "--since", &text(&first)];
     let said = bakery.good(&arguments);
     assert!(said.contains(vkey.trim()) && said.contains(&format!("{files} events")), "{said}");
-    let sql = "select count(*) as viewed from event_log where type = 'access.history_viewed'";
+    let sql = "select count(*) as viewed from event_log where event_type = 'access.history_viewed'";
     let viewed = succeed(&["sql", "--data", &bakery.data, "--format", "csv", sql]);
     assert_eq!(csv(&viewed)[1][0].trim(), "1", "taking a history away is on the log");
     third_party(&bundle, vkey.trim(), &first);
@@ -232,7 +233,7 @@ fn third_party(bundle: &Path, vkey: &str, older: &Path) {
         command.status().is_ok_and(|status| status.success())
     };
     if !works("python3", "--version") || !works("openssl", "version") {
-        println!("skipped: python3 and openssl are needed to run the script of the bundle");
+        eprintln!("skipped: python3 and openssl are needed to run the script of the bundle");
         return;
     }
     let older = text(older);
