@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,8 +12,9 @@ use std::process::{Command, Stdio};
 use common::{ORG, append, event, small_segments};
 use ledgerline_event_store::custody::verify::{Checkpoint, PublicKey, StreamStatement, inclusion};
 use ledgerline_event_store::custody::{Custody, CustodyError, CustodyKey};
+use ledgerline_event_store::memory::MemoryLog;
 use ledgerline_event_store::{Direction, EmbeddedLog, EventReader as _, EventWriter as _};
-use ledgerline_schemas::{StreamId, Version};
+use ledgerline_schemas::{StreamId, Timestamp, Version};
 
 const STREAM: &str = "interaction-4";
 
@@ -202,4 +204,40 @@ fn the_script_refuses_what_was_changed() {
     assert!(!verified && said.contains("does not lead to the root"), "{said}");
     fs::write(&path, proof).unwrap();
     assert!(verify(&bundle, &[]).0);
+}
+
+/// Every event type of the vocabulary: what the bundle shows of it is found to be its payload.
+#[test]
+fn the_script_reads_every_event_type() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/golden/v1.tsv");
+    let golden = fs::read_to_string(golden).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let log = MemoryLog::new(ORG, || Timestamp::from_micros(77));
+    let mut types = BTreeSet::new();
+    for (id, line) in (1..).zip(golden.lines()) {
+        let (event_type, rest) = line.split_once('\t').unwrap();
+        // One event of each type keeps the test short.
+        if !types.insert(event_type) {
+            continue;
+        }
+        let hex = rest.split('\t').next().unwrap();
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let mut new = event(id, STREAM);
+        new.event_type = event_type.into();
+        new.payload = (0..hex.len()).step_by(2).map(byte).collect();
+        log.submit(append(vec![new])).unwrap().wait_blocking().unwrap();
+    }
+    assert!(types.len() >= 221, "{} types", types.len());
+    let custody = folder.path().join("custody");
+    let mut custody = Custody::open(&custody, ORG, CustodyKey::from_seed(&[5; 32])).unwrap();
+    custody.checkpoint(&log, &mut |_, _| {}).unwrap();
+    let bundle = folder.path().join("bundle");
+    let stream = StreamId::new(STREAM);
+    custody.export(&log, &stream, &bundle, &mut |_, _| {}).unwrap();
+    let shown = fs::read_to_string(bundle.join("events.jsonl")).unwrap();
+    assert!(!shown.contains("data_base64"), "every type of the vocabulary is decoded");
+    if tools() {
+        let (good, said) = verify(&bundle, &[]);
+        assert!(good && said.contains(&format!("{} events", types.len())), "{said}");
+    }
 }

@@ -253,6 +253,22 @@ fn third_party(bundle: &Path, vkey: &str, older: &Path) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.ends_with("VERIFIED\n"), "{said}");
     assert!(said.contains("is of the same history"), "{said}");
+
+    // What a reader sees of an event is what was signed, too.
+    let lines = fs::read_to_string(bundle.join("events.jsonl")).expect("readable");
+    for (is, becomes) in [
+        ("\"voice\"", "\"chat\""),
+        ("\"wait_ms\":12000", "\"wait_ms\":12"),
+        ("\"bread\"", "\"rolls\""),
+    ] {
+        assert!(lines.contains(is), "{lines}");
+        fs::write(bundle.join("events.jsonl"), lines.replace(is, becomes)).expect("written");
+        let output = Command::new("python3").arg("verify.py").current_dir(bundle).output();
+        let said = output.expect("runs").stdout;
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("its data is not what the payload says"), "{becomes}: {said}");
+    }
+    fs::write(bundle.join("events.jsonl"), lines).expect("written");
 }
 
 #[test]

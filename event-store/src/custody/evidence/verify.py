@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -186,11 +187,116 @@ def says_the_same(leaf_bytes, event, payload):
     return fields
 
 
+def unpack(data, at=0):
+    """One MessagePack value and where it ends."""
+    first = data[at]
+    at += 1
+
+    def sized(bytes_of_size):
+        return int.from_bytes(data[at:at + bytes_of_size], "big"), at + bytes_of_size
+
+    def text(count, begin, decoded):
+        check(begin + count <= len(data), "the payload is cut off")
+        piece = data[begin:begin + count]
+        return (piece.decode() if decoded else piece), begin + count
+
+    def many(count, begin):
+        values = []
+        for _ in range(count):
+            value, begin = unpack(data, begin)
+            values.append(value)
+        return values, begin
+
+    def pairs(count, begin):
+        values, begin = many(2 * count, begin)
+        return list(zip(values[::2], values[1::2])), begin
+
+    if first < 0x80 or first >= 0xe0:
+        return (first if first < 0x80 else first - 256), at
+    if first < 0x90:
+        return Map.of(pairs(first & 0x0f, at))
+    if first < 0xa0:
+        return many(first & 0x0f, at)
+    if first < 0xc0:
+        return text(first & 0x1f, at, True)
+    if first in (0xc0, 0xc2, 0xc3):
+        return {0xc0: None, 0xc2: False, 0xc3: True}[first], at
+    if first in (0xc4, 0xc5, 0xc6):
+        return text(*sized(1 << (first - 0xc4)), False)
+    if first in (0xca, 0xcb):
+        form, count = (">f", 4) if first == 0xca else (">d", 8)
+        return struct.unpack_from(form, data, at)[0], at + count
+    if 0xcc <= first <= 0xcf:
+        return sized(1 << (first - 0xcc))
+    if 0xd0 <= first <= 0xd3:
+        count = 1 << (first - 0xd0)
+        return int.from_bytes(data[at:at + count], "big", signed=True), at + count
+    if first in (0xd9, 0xda, 0xdb):
+        return text(*sized(1 << (first - 0xd9)), True)
+    if first in (0xdc, 0xdd):
+        return many(*sized(2 << (first - 0xdc)))
+    if first in (0xde, 0xdf):
+        return Map.of(pairs(*sized(2 << (first - 0xde))))
+    raise Refused("the payload has a MessagePack form that Ledgerline does not write")
+
+
+class Map(list):
+    """The pairs of a MessagePack map."""
+
+    @classmethod
+    def of(cls, found):
+        return cls(found[0]), found[1]
+
+
+def shows(packed, shown):
+    """Whether JSON shows what MessagePack packs: ids are 16 bytes there and text here, bytes are base64
+    here, times are microseconds there and text here, documents are JSON text there. What is absent there
+    may be empty here."""
+    if isinstance(packed, Map):
+        if not isinstance(shown, dict):
+            return False
+        named = {}
+        for key, value in packed:
+            named[str(uuid.UUID(bytes=key)) if isinstance(key, bytes) else str(key)] = value
+        return all(name in shown and shows(value, shown[name]) for name, value in named.items()) \
+            and all(name in named or not value for name, value in shown.items())
+    if isinstance(packed, list):
+        return isinstance(shown, list) and len(packed) == len(shown) \
+            and all(shows(*pair) for pair in zip(packed, shown))
+    if isinstance(packed, bytes):
+        return isinstance(shown, str) and (base64.b64encode(packed).decode() == shown or
+                                           len(packed) == 16 and str(uuid.UUID(bytes=packed)) == shown)
+    if type(packed) is int and isinstance(shown, str):
+        return micros(shown) == packed
+    if type(packed) is str and packed != shown:
+        return same_json(packed, shown)
+    return type(packed) is type(shown) and packed == shown
+
+
+def same_json(text, shown):
+    """Whether a document, which is packed as its JSON text, is what is shown."""
+    try:
+        return json.dumps(json.loads(text), sort_keys=True) == json.dumps(shown, sort_keys=True)
+    except ValueError:
+        return False
+
+
+def readable(payload, event):
+    """Whether the readable part of an event is the payload."""
+    if "data" in event:
+        packed, end = unpack(payload)
+        check(end == len(payload) and shows(packed, event["data"]),
+              "its data is not what the payload says")
+    else:
+        check(decode(event["data_base64"]) == payload, "its data is not the payload")
+
+
 def verify_event(line, size, root, checkpoint):
     leaf_bytes, payload = decode(line["leaf"]), decode(line["payload"])
     fields = says_the_same(leaf_bytes, line["event"], payload)
     check(fields["position"] == line["position"] and fields["version"] == line["version"],
           "position or version of the line is not that of the leaf")
+    readable(payload, line["event"])
     leaf_hash = sha256(b"\x00", leaf_bytes)
     check(leaf_hash == decode(line["leaf_hash"]), "the leaf hash is not that of the leaf")
     head, gap, note = read("proofs/%d.tlog-proof" % fields["position"]).partition("\n\n")
