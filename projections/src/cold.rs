@@ -14,7 +14,8 @@ use parquet::schema::types::ColumnPath;
 
 use crate::encode;
 use crate::error::ProjectionError;
-use crate::table::{Row, TableDef};
+use crate::table::TableDef;
+use crate::tables::TableRow;
 
 /// Columns by which single rows are looked up.
 const LOOKED_UP: &[&str] =
@@ -22,30 +23,17 @@ const LOOKED_UP: &[&str] =
 /// Compression level: measured best trade for these tables.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Sorts rows as the cold files of their table are sorted.
-pub(crate) fn sort(def: &TableDef, rows: &mut [Row]) {
-    let columns: Vec<usize> = def.sort.iter().filter_map(|name| def.column(name)).collect();
-    rows.sort_unstable_by(|left, right| {
-        let values = |row: &Row, index: usize| row.get(index).cloned();
-        columns
-            .iter()
-            .map(|index| values(left, *index).cmp(&values(right, *index)))
-            .find(|order| order.is_ne())
-            .unwrap_or(std::cmp::Ordering::Equal)
-    });
-}
-
-/// Sorted rows as a Parquet file.
+/// Rows as one batch, sorted as the cold files of their table are sorted.
 ///
 /// # Errors
 /// [`ProjectionError::Encode`].
-pub(crate) fn encode_rows(
-    def: &'static TableDef,
+pub(crate) fn sorted<T: TableRow>(
     schema: &SchemaRef,
-    mut rows: Vec<Row>,
-) -> Result<Vec<u8>, ProjectionError> {
-    sort(def, &mut rows);
-    encode_batch(def, &encode::batch(def, schema, &rows)?)
+    rows: &[T],
+) -> Result<RecordBatch, ProjectionError> {
+    let mut rows: Vec<&T> = rows.iter().collect();
+    rows.sort_unstable_by(|left, right| left.cold_order(right));
+    encode::batch(schema, rows.into_iter())
 }
 
 /// A batch whose rows are in order, as a Parquet file.

@@ -14,6 +14,7 @@ use ledgerline_schemas::id;
 use ledgerline_schemas::{ActorType, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::encode::Builder;
 use crate::table::{ColumnType, Value};
 
 /// A field type that can stand in a row.
@@ -24,6 +25,8 @@ pub(crate) trait Column {
     const NULLABLE: bool = false;
     /// The value in a row.
     fn value(&self) -> Value;
+    /// Appends the value to its column: the same as [`Column::value`] says, without the way through it.
+    fn write(&self, column: &mut Builder);
 }
 
 /// JSON text.
@@ -43,12 +46,18 @@ impl Column for Json {
     fn value(&self) -> Value {
         Value::Text(Arc::clone(&self.0))
     }
+    fn write(&self, column: &mut Builder) {
+        column.text(&self.0);
+    }
 }
 
 impl Column for Arc<str> {
     const TYPE: ColumnType = ColumnType::Text;
     fn value(&self) -> Value {
         Value::Text(Self::clone(self))
+    }
+    fn write(&self, column: &mut Builder) {
+        column.text(self);
     }
 }
 
@@ -57,12 +66,18 @@ impl Column for bool {
     fn value(&self) -> Value {
         Value::Bool(*self)
     }
+    fn write(&self, column: &mut Builder) {
+        column.truth(*self);
+    }
 }
 
 impl Column for Timestamp {
     const TYPE: ColumnType = ColumnType::Time;
     fn value(&self) -> Value {
         Value::Time(self.micros())
+    }
+    fn write(&self, column: &mut Builder) {
+        column.time(self.micros());
     }
 }
 
@@ -71,6 +86,12 @@ impl<T: Column> Column for Option<T> {
     const NULLABLE: bool = true;
     fn value(&self) -> Value {
         self.as_ref().map_or(Value::Null, T::value)
+    }
+    fn write(&self, column: &mut Builder) {
+        match self {
+            Some(value) => value.write(column),
+            None => column.null(),
+        }
     }
 }
 
@@ -81,6 +102,9 @@ macro_rules! integers {
             fn value(&self) -> Value {
                 // Figures beyond the 64-bit range cannot be reached by counting; they would saturate.
                 Value::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+            }
+            fn write(&self, column: &mut Builder) {
+                column.int(i64::try_from(*self).unwrap_or(i64::MAX));
             }
         }
     )*};
@@ -93,6 +117,9 @@ impl Column for Position {
     fn value(&self) -> Value {
         self.0.value()
     }
+    fn write(&self, column: &mut Builder) {
+        self.0.write(column);
+    }
 }
 
 macro_rules! ids {
@@ -102,6 +129,10 @@ macro_rules! ids {
             fn value(&self) -> Value {
                 let mut buffer = uuid::Uuid::encode_buffer();
                 Value::Text(Arc::from(&*self.uuid().hyphenated().encode_lower(&mut buffer)))
+            }
+            fn write(&self, column: &mut Builder) {
+                let mut buffer = uuid::Uuid::encode_buffer();
+                column.text(self.uuid().hyphenated().encode_lower(&mut buffer));
             }
         }
     )*};
@@ -134,6 +165,9 @@ macro_rules! names {
             const TYPE: ColumnType = ColumnType::Text;
             fn value(&self) -> Value {
                 Value::Text(Arc::from(self.name()))
+            }
+            fn write(&self, column: &mut Builder) {
+                column.text(self.name());
             }
         }
     )*};

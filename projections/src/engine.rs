@@ -129,7 +129,7 @@ impl Engine {
                 Err(error) => missing = missing.or(Some(error)),
             }
         }
-        let (index, mut fold) = match (loaded, missing) {
+        let (index, fold) = match (loaded, missing) {
             (Some(loaded), _) => loaded,
             (None, Some(error)) => return Err(error),
             (None, None) => {
@@ -139,7 +139,6 @@ impl Engine {
                 });
             }
         };
-        fold.show_all();
         let chain = chain.get(..=index).unwrap_or(chain);
         let mut files: BTreeMap<&'static str, Vec<ColdFile>> = BTreeMap::new();
         for (manifest, _) in chain {
@@ -318,15 +317,10 @@ impl Engine {
     /// Takes the rows that are final out of memory, as Parquet files.
     fn final_rows(&mut self) -> Result<Vec<FinalRows>, ProjectionError> {
         let settled = Position(self.fold.position.0.saturating_sub(self.options.settle_positions));
+        let mut batches = self.fold.evict_settled(settled, &self.schemas)?;
+        batches.extend(self.fold.evict_appended(&self.schemas)?);
         let mut files = Vec::new();
-        for (def, rows) in self.fold.evict_settled(settled) {
-            if !rows.is_empty() {
-                let count = rows.len() as u64;
-                let bytes = cold::encode_rows(def, &self.schemas.of(def), rows)?;
-                files.push((def, count, bytes));
-            }
-        }
-        for (def, batch) in self.fold.evict_appended(&self.schemas)? {
+        for (def, batch) in batches {
             files.push((def, batch.num_rows() as u64, cold::encode_batch(def, &batch)?));
         }
         Ok(files)

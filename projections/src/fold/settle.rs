@@ -10,17 +10,25 @@ use arrow::record_batch::RecordBatch;
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::{AgentSessionId, InteractionId, LegId};
 
+use crate::cold;
 use crate::error::ProjectionError;
 use crate::fold::Fold;
 use crate::show::Schemas;
-use crate::table::{Row, TableDef};
+use crate::table::TableDef;
 use crate::tables::{
     AgentActivity, AgentSession, CustomerActivity, CustomerSession, EventLog, QueueLeg,
     RoutingDecision, TableRow,
 };
 
-fn rows<T: TableRow>(rows: &[T]) -> (&'static TableDef, Vec<Row>) {
-    (T::DEF, rows.iter().map(T::row).collect())
+/// Final rows of a table.
+pub(crate) type Final = (&'static TableDef, RecordBatch);
+
+/// Rows of a table in the order of its cold files; none if there are no rows.
+fn sorted<T: TableRow>(schemas: &Schemas, rows: &[T]) -> Result<Option<Final>, ProjectionError> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    cold::sorted(&schemas.of(T::DEF), rows).map(|batch| Some((T::DEF, batch)))
 }
 
 impl Fold {
@@ -48,7 +56,8 @@ impl Fold {
     pub(crate) fn evict_settled(
         &mut self,
         settled: Position,
-    ) -> Vec<(&'static TableDef, Vec<Row>)> {
+        schemas: &Schemas,
+    ) -> Result<Vec<Final>, ProjectionError> {
         let over = self.settled_interactions(settled);
         let mut legs: BTreeSet<LegId> = BTreeSet::new();
         for id in &over {
@@ -66,37 +75,25 @@ impl Fold {
         });
         let agent_activities: Vec<AgentActivity> =
             tables.agent_activity.evict(|row| row.end_time.is_some() && row.shaped_at() <= settled);
-        vec![
-            rows(&sessions),
-            rows(&activities),
-            rows(&legs),
-            rows(&agent_sessions),
-            rows(&agent_activities),
-        ]
+        let batches = [
+            sorted(schemas, &sessions)?,
+            sorted(schemas, &activities)?,
+            sorted(schemas, &legs)?,
+            sorted(schemas, &agent_sessions)?,
+            sorted(schemas, &agent_activities)?,
+        ];
+        Ok(batches.into_iter().flatten().collect())
     }
 
     /// Takes out the rows of the tables that are only ever appended to.
     pub(crate) fn evict_appended(
         &mut self,
         schemas: &Schemas,
-    ) -> Result<Vec<(&'static TableDef, RecordBatch)>, ProjectionError> {
+    ) -> Result<Vec<Final>, ProjectionError> {
         let events = self.tables.event_log.evict(&schemas.of(EventLog::DEF))?;
         let decisions = self.tables.routing_decision.evict(&schemas.of(RoutingDecision::DEF))?;
         let events = events.map(|batch| (EventLog::DEF, batch));
         let decisions = decisions.map(|batch| (RoutingDecision::DEF, batch));
         Ok(events.into_iter().chain(decisions).collect())
-    }
-
-    /// Lays out all rows anew after loading.
-    pub(crate) fn show_all(&mut self) {
-        self.tables.agent_activity.show_all();
-        self.tables.agent_live.show_all();
-        self.tables.agent_session.show_all();
-        self.tables.config_entity.show_all();
-        self.tables.customer_activity.show_all();
-        self.tables.customer_session.show_all();
-        self.tables.queue_interval.show_all();
-        self.tables.queue_leg.show_all();
-        self.tables.queue_live.show_all();
     }
 }
