@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder as _, ArrayRef, BooleanBuilder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
@@ -112,8 +113,19 @@ impl Builder {
         }
     }
 
+    /// The column so far. The next one gets room for as much at once: growing step by step copies
+    /// everything each time.
     fn finish(&mut self) -> ArrayRef {
-        match self {
+        let next = match self {
+            Self::Text(builder) => {
+                let bytes = builder.values_slice().len();
+                Self::Text(StringBuilder::with_capacity(builder.len(), bytes))
+            }
+            Self::Int(builder) => Self::new(ColumnType::Int, builder.len()),
+            Self::Bool(builder) => Self::new(ColumnType::Bool, builder.len()),
+            Self::Time(builder) => Self::new(ColumnType::Time, builder.len()),
+        };
+        match &mut std::mem::replace(self, next) {
             Self::Text(builder) => Arc::new(builder.finish()),
             Self::Int(builder) => Arc::new(builder.finish()),
             Self::Bool(builder) => Arc::new(builder.finish()),

@@ -126,8 +126,22 @@ impl<T: TableRow> Keyed<T> {
         key: &T::Key,
         change: impl FnOnce(&mut T),
     ) -> bool {
-        let found = self.slots.get(key).copied().and_then(|slot| self.row_mut(slot));
-        let Some(row) = found else { return false };
+        self.change_if(sink, key, |_| true, change)
+    }
+
+    /// Changes the row of a key if `is_meant`; false when there is none or it is not meant.
+    pub(crate) fn change_if(
+        &mut self,
+        sink: &mut Sink,
+        key: &T::Key,
+        is_meant: impl FnOnce(&T) -> bool,
+        change: impl FnOnce(&mut T),
+    ) -> bool {
+        let Some(slot) = self.slots.get(key).copied() else { return false };
+        if !self.row(slot).is_some_and(is_meant) {
+            return false;
+        }
+        let Some(row) = self.row_mut(slot) else { return false };
         let before = sink.heard.then(|| row.row());
         change(row);
         row.touch(sink.position);

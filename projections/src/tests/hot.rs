@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use crate::column::{Json, Outcome};
 use crate::hot::{Appended, Keyed, Sink};
-use crate::table::{ColumnType, TableDef, Value, key_text};
+use crate::table::{ColumnType, Row, TableDef, Value, key_text};
 use crate::tables::{TableRow, table};
 use crate::{cold, encode};
 
@@ -145,10 +145,12 @@ proptest! {
                 Step::Show => {
                     let rows: Vec<_> = model.values().map(|row| row.row().to_vec()).collect();
                     prop_assert_eq!(shown(&mut table), rows);
-                    for row in model.values().map(TableRow::row) {
-                        let key = key_text(Thing::DEF, &row);
-                        prop_assert_eq!(table.shown().get(key.as_str()), Some(&row));
-                    }
+                    let by_key: BTreeMap<Arc<str>, Row> = model
+                        .values()
+                        .map(TableRow::row)
+                        .map(|row| (key_text(Thing::DEF, &row).into(), row))
+                        .collect();
+                    prop_assert_eq!(&*table.shown(), &by_key);
                 }
                 Step::Reload => {
                     let state = rmp_serde::to_vec(&table).unwrap();
