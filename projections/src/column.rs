@@ -11,7 +11,7 @@ use ledgerline_schemas::event::leg::{LegEndReason, PartyType, TransferKind};
 use ledgerline_schemas::event::queue::{QueueLeaveReason, QueueSource};
 use ledgerline_schemas::event::routing::{DecisionTrigger, TieBreak};
 use ledgerline_schemas::id;
-use ledgerline_schemas::{ActorType, Position, Timestamp};
+use ledgerline_schemas::{ActorType, Position, StreamId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::encode::Builder;
@@ -48,6 +48,31 @@ impl Column for Json {
     }
     fn write(&self, column: &mut Builder) {
         column.text(&self.0);
+    }
+}
+
+/// JSON text that goes to one row only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct JsonText(pub(crate) String);
+
+impl Column for JsonText {
+    const TYPE: ColumnType = ColumnType::Json;
+    fn value(&self) -> Value {
+        Value::Text(self.0.as_str().into())
+    }
+    fn write(&self, column: &mut Builder) {
+        column.text(&self.0);
+    }
+}
+
+impl Column for StreamId {
+    const TYPE: ColumnType = ColumnType::Text;
+    fn value(&self) -> Value {
+        Value::Text(self.as_str().into())
+    }
+    fn write(&self, column: &mut Builder) {
+        column.text(self.as_str());
     }
 }
 

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Position, Recorded};
 
 use crate::cold;
 use crate::error::ProjectionError;
-use crate::fold::{self, Fold};
+use crate::fold::{self, Final, Fold};
 use crate::hot::Sink;
 use crate::manifest::{self, FileEntry, Generation, Manifest, SharedStore, sha256};
 use crate::parallel;
@@ -54,7 +53,7 @@ impl Encoded {
 
 /// What a commit has to encode.
 enum Part<'a> {
-    Final(&'static TableDef, RecordBatch),
+    Final(Final),
     State(&'a Fold),
 }
 
@@ -62,10 +61,12 @@ impl Part<'_> {
     /// The file; with its table and rows unless it is the state, which goes to `states`.
     fn encoded(
         self,
+        schemas: &Schemas,
         states: &Path,
     ) -> Result<(Option<(&'static TableDef, u64)>, Encoded), ProjectionError> {
         match self {
-            Self::Final(def, batch) => {
+            Self::Final(Final { def, batch }) => {
+                let batch = batch(&schemas.of(def))?;
                 let bytes = cold::encode_batch(def, &batch)?;
                 Ok((Some((def, batch.num_rows() as u64)), Encoded::of(bytes)))
             }
@@ -355,15 +356,15 @@ impl Engine {
         // The journal first: it is the largest, and nothing should wait for it at the end.
         let mut parts: Vec<Part<'_>> = Vec::new();
         let appended = self.fold.evict_appended(&self.schemas)?;
-        let final_rows = self.fold.evict_settled(settled, &self.schemas)?;
-        let mut batches = appended.into_iter().chain(final_rows);
-        parts.extend(batches.next().map(|(def, batch)| Part::Final(def, batch)));
+        let settled = self.fold.evict_settled(settled);
+        let mut finals = appended.into_iter().chain(settled).map(Part::Final);
+        parts.extend(finals.next());
         parts.push(Part::State(&self.fold));
-        parts.extend(batches.map(|(def, batch)| Part::Final(def, batch)));
+        parts.extend(finals);
         let states = self.generation.states();
         let mut files = Vec::new();
         let mut state = None;
-        for part in parallel::each(parts, |part| part.encoded(&states)) {
+        for part in parallel::each(parts, |part| part.encoded(&self.schemas, &states)) {
             match part? {
                 (Some((def, rows)), encoded) => files.push((def, rows, encoded)),
                 (None, encoded) => state = Some(encoded),

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::{AgentSessionId, InteractionId, LegId};
@@ -20,15 +21,25 @@ use crate::tables::{
     RoutingDecision, TableRow,
 };
 
-/// Final rows of a table.
-pub(crate) type Final = (&'static TableDef, RecordBatch);
+/// Final rows of a table, not yet a batch: making one is work that can be done elsewhere.
+pub(crate) struct Final {
+    pub(crate) def: &'static TableDef,
+    pub(crate) batch: Box<dyn FnOnce(&SchemaRef) -> Result<RecordBatch, ProjectionError> + Send>,
+}
 
-/// Rows of a table in the order of its cold files; none if there are no rows.
-fn sorted<T: TableRow>(schemas: &Schemas, rows: &[T]) -> Result<Option<Final>, ProjectionError> {
-    if rows.is_empty() {
-        return Ok(None);
+impl Final {
+    /// These rows, to be sorted; none if there are no rows.
+    fn sorted<T: TableRow + Send + 'static>(rows: Vec<T>) -> Option<Self> {
+        if rows.is_empty() {
+            return None;
+        }
+        Some(Self { def: T::DEF, batch: Box::new(move |schema| cold::sorted(schema, &rows)) })
     }
-    cold::sorted(&schemas.of(T::DEF), rows).map(|batch| Some((T::DEF, batch)))
+
+    /// A batch whose rows are in order.
+    fn ready(def: &'static TableDef, batch: RecordBatch) -> Self {
+        Self { def, batch: Box::new(|_| Ok(batch)) }
+    }
 }
 
 impl Fold {
@@ -53,11 +64,7 @@ impl Fold {
     }
 
     /// Takes out the rows that are final and were not touched after `settled`.
-    pub(crate) fn evict_settled(
-        &mut self,
-        settled: Position,
-        schemas: &Schemas,
-    ) -> Result<Vec<Final>, ProjectionError> {
+    pub(crate) fn evict_settled(&mut self, settled: Position) -> Vec<Final> {
         let over = self.settled_interactions(settled);
         let mut legs: BTreeSet<LegId> = BTreeSet::new();
         for id in &over {
@@ -75,14 +82,14 @@ impl Fold {
         });
         let agent_activities: Vec<AgentActivity> =
             tables.agent_activity.evict(|row| row.end_time.is_some() && row.shaped_at() <= settled);
-        let batches = [
-            sorted(schemas, &sessions)?,
-            sorted(schemas, &activities)?,
-            sorted(schemas, &legs)?,
-            sorted(schemas, &agent_sessions)?,
-            sorted(schemas, &agent_activities)?,
+        let finals = [
+            Final::sorted(sessions),
+            Final::sorted(activities),
+            Final::sorted(legs),
+            Final::sorted(agent_sessions),
+            Final::sorted(agent_activities),
         ];
-        Ok(batches.into_iter().flatten().collect())
+        finals.into_iter().flatten().collect()
     }
 
     /// Takes out the rows of the tables that are only ever appended to.
@@ -92,8 +99,8 @@ impl Fold {
     ) -> Result<Vec<Final>, ProjectionError> {
         let events = self.tables.event_log.evict(&schemas.of(EventLog::DEF))?;
         let decisions = self.tables.routing_decision.evict(&schemas.of(RoutingDecision::DEF))?;
-        let events = events.map(|batch| (EventLog::DEF, batch));
-        let decisions = decisions.map(|batch| (RoutingDecision::DEF, batch));
+        let events = events.map(|batch| Final::ready(EventLog::DEF, batch));
+        let decisions = decisions.map(|batch| Final::ready(RoutingDecision::DEF, batch));
         Ok(events.into_iter().chain(decisions).collect())
     }
 }
