@@ -34,6 +34,9 @@ pub(crate) struct Engine {
 /// Final rows of a table: how many, and their Parquet file.
 type FinalRows = (&'static TableDef, u64, Encoded);
 
+/// A table and a number of its rows.
+type Counted = (&'static TableDef, u64);
+
 /// A file to be written.
 #[derive(Debug)]
 struct Encoded {
@@ -63,7 +66,7 @@ impl Part<'_> {
         self,
         schemas: &Schemas,
         states: &Path,
-    ) -> Result<(Option<(&'static TableDef, u64)>, Encoded), ProjectionError> {
+    ) -> Result<(Option<Counted>, Encoded), ProjectionError> {
         match self {
             Self::Final(Final { def, batch }) => {
                 let batch = batch(&schemas.of(def))?;

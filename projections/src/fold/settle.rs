@@ -21,10 +21,12 @@ use crate::tables::{
     RoutingDecision, TableRow,
 };
 
+type MakeBatch = dyn FnOnce(&SchemaRef) -> Result<RecordBatch, ProjectionError> + Send;
+
 /// Final rows of a table, not yet a batch: making one is work that can be done elsewhere.
 pub(crate) struct Final {
     pub(crate) def: &'static TableDef,
-    pub(crate) batch: Box<dyn FnOnce(&SchemaRef) -> Result<RecordBatch, ProjectionError> + Send>,
+    pub(crate) batch: Box<MakeBatch>,
 }
 
 impl Final {

@@ -40,12 +40,12 @@ table! {
 fn thing(id: u16, count: u32) -> Thing {
     Thing {
         thing_id: QueueId::from_u128(u128::from(id)),
-        name: (count % 3 > 0).then(|| format!("thing {count}").into()),
+        name: (!count.is_multiple_of(3)).then(|| format!("thing {count}").into()),
         count,
-        large: (count % 4 > 0).then_some(u64::MAX - u64::from(count)),
-        is_even: (count % 5 > 0).then_some(count % 2 == 0),
-        outcome: if count % 2 == 0 { Outcome::Open } else { Outcome::Other },
-        document: (count % 7 > 0).then(|| Json::of(&[count])),
+        large: (!count.is_multiple_of(4)).then_some(u64::MAX - u64::from(count)),
+        is_even: (!count.is_multiple_of(5)).then_some(count.is_multiple_of(2)),
+        outcome: if count.is_multiple_of(2) { Outcome::Open } else { Outcome::Other },
+        document: (!count.is_multiple_of(7)).then(|| Json::of(&[count])),
         time: Timestamp::from_micros(i64::from(count) - 50),
         valid_from_position: Position::START,
     }
@@ -135,12 +135,12 @@ proptest! {
                     }
                 }
                 Step::Evict(multiple) => {
-                    let mut evicted = table.evict(|row| row.count % multiple == 0);
+                    let mut evicted = table.evict(|row| row.count.is_multiple_of(multiple));
                     evicted.sort_unstable_by_key(|row| row.thing_id);
                     let expected: Vec<Thing> =
-                        model.values().filter(|row| row.count % multiple == 0).cloned().collect();
+                        model.values().filter(|row| row.count.is_multiple_of(multiple)).cloned().collect();
                     prop_assert_eq!(evicted, expected);
-                    model.retain(|_, row| row.count % multiple != 0);
+                    model.retain(|_, row| !row.count.is_multiple_of(multiple));
                 }
                 Step::Show => {
                     let rows: Vec<_> = model.values().map(|row| row.row().to_vec()).collect();
