@@ -48,6 +48,7 @@ mod disk;
 pub mod embedded;
 mod fault;
 mod index;
+pub mod kurrent;
 pub mod log;
 pub mod memory;
 mod scan;
