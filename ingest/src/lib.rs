@@ -11,6 +11,7 @@
 //! * Effects may run more than once, never not at all.
 
 pub mod admin;
+pub mod card_filter;
 pub mod chat;
 pub mod desktop;
 pub mod engine;
