@@ -17,4 +17,5 @@ pub mod desktop;
 pub mod engine;
 pub mod http;
 pub mod import;
+pub mod privacy;
 pub mod voice;
