@@ -14,7 +14,7 @@ use axum::Router;
 use axum::routing::post;
 
 pub use erase::{Erased, ErasureError, ErasureReport, ErasureRequest, erase};
-pub use person::{Person, PersonError};
+pub use person::{Person, PersonError, ReasonError, check_reason};
 
 use crate::http::Doors;
 

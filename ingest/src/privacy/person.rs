@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest value that names a person, bytes.
 const VALUE_BYTES_MAX: usize = 500;
+/// Longest reason, bytes.
+const REASON_BYTES_MAX: usize = 500;
 
 /// A person, named in exactly one way.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -101,6 +103,31 @@ impl Person {
                 .flatten()
                 .any(|value| !value.trim().is_empty() && plain.contains(&value.to_lowercase()))
     }
+}
+
+/// A reason is not given, or gives away what it must not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReasonError {
+    /// Empty or too long.
+    #[error("reason has to have 1 to {REASON_BYTES_MAX} bytes")]
+    Length,
+    /// It is kept in clear for ever.
+    #[error("reason repeats what names the person, and is kept in clear")]
+    NamesPerson,
+}
+
+/// Whether a reason may be recorded.
+///
+/// # Errors
+/// [`ReasonError`].
+pub fn check_reason(person: &Person, reason: &str) -> Result<(), ReasonError> {
+    if reason.trim().is_empty() || reason.len() > REASON_BYTES_MAX {
+        return Err(ReasonError::Length);
+    }
+    if person.is_named_in(reason) {
+        return Err(ReasonError::NamesPerson);
+    }
+    Ok(())
 }
 
 fn checked<'a>(field: &'static str, value: &'a str) -> Result<&'a str, PersonError> {

@@ -12,13 +12,11 @@ use ledgerline_schemas::{ActorType, StreamId, Timestamp, Version};
 use serde::Deserialize;
 
 use super::erase::{ErasureReport, ErasureRequest, erase};
-use super::person::{Person, PersonError};
+use super::person::{Person, PersonError, check_reason};
 use crate::http::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 
-/// Longest reason, bytes.
-const REASON_BYTES_MAX: usize = 500;
 /// Events read at a time.
 const PAGE_EVENTS: usize = 500;
 
@@ -49,7 +47,8 @@ pub(super) async fn erasures(
     caller.require(Action::SubjectErase)?;
     let Asked { phone, email, subject_id, kind, value, reason, dry_run } = asked;
     let person = Person { phone, email, subject_id, kind, value };
-    check_reason(&person, &reason)?;
+    check_reason(&person, &reason)
+        .map_err(|error| Problem::invalid("reason", error.to_string()))?;
     let organization = &caller.organization;
     let (keys, org_id) = (organization.keys.clone(), organization.org_id);
     let subjects = tokio::task::spawn_blocking(move || person.subjects(&keys, org_id))
@@ -86,18 +85,6 @@ pub(super) async fn erasures(
         return Err(Problem::not_found("there is no key of this person in this organization"));
     }
     Ok(Json(report))
-}
-
-fn check_reason(person: &Person, reason: &str) -> Result<(), Problem> {
-    if reason.trim().is_empty() || reason.len() > REASON_BYTES_MAX {
-        let detail = format!("has to have 1 to {REASON_BYTES_MAX} bytes");
-        return Err(Problem::invalid("reason", detail));
-    }
-    if person.is_named_in(reason) {
-        let detail = "repeats what names the person; it is kept in clear";
-        return Err(Problem::invalid("reason", detail));
-    }
-    Ok(())
 }
 
 /// An open interaction of one of these persons.
