@@ -238,7 +238,12 @@ async fn append(
     Ok(submitted.await?.last)
 }
 
-fn event(request: &ErasureRequest, subject: SubjectId, name: &str, event: &Event) -> NewEvent {
+pub(super) fn event(
+    request: &ErasureRequest,
+    subject: SubjectId,
+    name: &str,
+    event: &Event,
+) -> NewEvent {
     NewEvent {
         // Of the request, so that a repetition after a lost answer does not record it twice.
         id: EventId::derived(request.request_id.uuid(), &format!("erasure:{subject}:{name}")),

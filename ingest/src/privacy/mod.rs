@@ -22,3 +22,6 @@ use crate::http::Doors;
 pub fn routes() -> Router<Arc<Doors>> {
     Router::new().route("/v1/privacy/erasures", post(routes::erasures))
 }
+
+#[cfg(test)]
+mod tests;
