@@ -9,6 +9,8 @@ pub(super) struct Atom {
     pub(super) value: u8,
     /// Bytes of the text.
     at: Range<usize>,
+    /// Whether it is spelled out.
+    word: bool,
     /// Whether it is to be masked.
     pub(super) marked: bool,
 }
@@ -96,7 +98,7 @@ impl<'a> Text<'a> {
         for (at, letter) in text.char_indices() {
             if let Some(value) = digit(letter) {
                 this.end_word(word.take(), at);
-                this.push(value, at..at + letter.len_utf8());
+                this.push(value, at..at + letter.len_utf8(), false);
             } else if letter.is_alphabetic() {
                 word = word.or(Some(at));
             } else {
@@ -110,17 +112,19 @@ impl<'a> Text<'a> {
     fn end_word(&mut self, start: Option<usize>, end: usize) {
         let Some(start) = start else { return };
         if let Some(value) = self.text.get(start..end).and_then(named) {
-            self.push(value, start..end);
+            self.push(value, start..end, true);
         }
     }
 
-    fn push(&mut self, value: u8, at: Range<usize>) {
+    fn push(&mut self, value: u8, at: Range<usize>, word: bool) {
         let gap = match self.atoms.last() {
+            // A word that touches a digit does not belong to its group.
+            Some(last) if last.at.end == at.start && (last.word || word) => Gap::Loose,
             Some(last) => gap(self.text.get(last.at.end..at.start).unwrap_or("?")),
             None => Gap::Apart,
         };
         self.gaps.push(gap);
-        self.atoms.push(Atom { value, at, marked: false });
+        self.atoms.push(Atom { value, at, word, marked: false });
     }
 
     /// Stretches of atoms between two [`Gap::Apart`].

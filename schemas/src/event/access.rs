@@ -61,10 +61,10 @@ pub struct ErasureRequested {
     /// The person.
     pub subject_id: SubjectId,
     /// Why. Never the personal value itself.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// The keys that are to be destroyed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub key_ids: Vec<KeyId>,
 }
 
