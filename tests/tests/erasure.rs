@@ -401,8 +401,8 @@ async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
         }
     }
     assert_eq!(gone.keys().copied().collect::<BTreeSet<_>>(), erased);
-    for person in 0..EACH {
-        let (caller, chatter) = (phone(person), chat(&chats[person]));
+    for (person, interaction) in chats.iter().enumerate() {
+        let (caller, chatter) = (phone(person), chat(interaction));
         if person < EACH / 2 {
             assert_eq!((gone[&caller], gone[&chatter]), (1, 3), "person {person}");
             assert!(!opened.contains_key(&chatter));
@@ -481,7 +481,7 @@ fn card(seed: &mut u64) -> Vec<u8> {
                 doubled / 10 + doubled % 10
             })
             .sum();
-        sum % 10 == 0
+        sum.is_multiple_of(10)
     };
     digits.push(0);
     while !valid(&digits) {

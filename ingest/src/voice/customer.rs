@@ -155,7 +155,7 @@ impl Call {
                     self.on_transaction(event);
                 }
                 Some(input) = inbox.recv() => match input {
-                    LegInput::Effect(effect) => self.on_effect(effect).await,
+                    LegInput::Effect(effect) => self.on_effect(*effect).await,
                     LegInput::Request(request) => {
                         if self.leg.on_request(&request) {
                             self.over(ReleaseSide::Remote, 200, customer());

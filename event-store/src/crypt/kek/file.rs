@@ -249,7 +249,8 @@ fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 fn read_key(path: &Path) -> io::Result<Option<Secret>> {
     let mut file = File::open(path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        tracing::warn!(path = %path.display(), "a key-encryption key can be read by others");
+        let reason = "others can read it; its mode has to be 0600";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
     }
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text)?;

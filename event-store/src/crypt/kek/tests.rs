@@ -69,3 +69,13 @@ fn a_damaged_kek_file_is_refused_by_name() {
     let error = FileKeyring::in_directory(directory.path()).wrap(ORG, &kek, b"", &[0; 32]);
     assert!(error.unwrap_err().to_string().contains(&kek.to_string()));
 }
+
+#[test]
+fn a_kek_that_others_can_read_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let kek = FileKeyring::in_directory(directory.path()).current(ORG).unwrap();
+    let path = directory.path().join(ORG.to_string()).join(format!("{kek}.kek"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let error = FileKeyring::in_directory(directory.path()).wrap(ORG, &kek, b"", &[0; 32]);
+    assert!(error.unwrap_err().to_string().contains("0600"));
+}
