@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ledgerline_ingest::privacy::Person;
+use ledgerline_schemas::id::SubjectId;
 
 /// Self-hosted, event-sourced contact center: one log, everything else is derived from it.
 #[derive(Debug, Parser)]
@@ -30,6 +32,10 @@ pub(crate) enum Verb {
     Import(Import),
     /// Issue a signed token.
     Token(Token),
+    /// Destroy the keys of everything that was sealed for a person.
+    EraseSubject(EraseSubject),
+    /// Show and rotate the keys of personal data.
+    Keys(Keys),
     /// Check the log and that the routing state equals its full replay.
     Verify(Verify),
     /// Prove that nobody has touched the log: signed checkpoints, proofs, evidence for third parties.
@@ -330,4 +336,75 @@ pub(crate) struct Token {
     /// Create a database user of the subject's name instead and print its password once.
     #[arg(long)]
     pub(crate) sql_user: bool,
+}
+
+/// A person, named in one way.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("person").required(true).args(["phone", "email", "subject_id", "kind"]))]
+pub(crate) struct NamedPerson {
+    /// Telephone number; with and without +, 00 and separators it is the same person.
+    #[arg(long, value_name = "NUMBER")]
+    phone: Option<String>,
+    /// E-mail address.
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// Id that events carry as data_subject_id.
+    #[arg(long, value_name = "UUID", visible_alias = "subject")]
+    subject_id: Option<SubjectId>,
+    /// Kind of --value; `chat`: the id of an interaction.
+    #[arg(long, value_name = "KIND", requires = "value")]
+    kind: Option<String>,
+    /// With --kind: the value, exactly as it was sealed.
+    #[arg(long, value_name = "VALUE", requires = "kind")]
+    value: Option<String>,
+}
+
+impl NamedPerson {
+    pub(crate) fn named(&self) -> Person {
+        Person {
+            phone: self.phone.clone(),
+            email: self.email.clone(),
+            subject_id: self.subject_id,
+            kind: self.kind.clone(),
+            value: self.value.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EraseSubject {
+    #[command(flatten)]
+    pub(crate) person: NamedPerson,
+    /// Why; kept in clear for ever, so without the number or address itself.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Only show which keys would be destroyed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    pub(crate) verb: KeysVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysVerb {
+    /// Which keys there are; no secrets.
+    List(Local),
+    /// Make a new key-encryption key, wrap every key with it and destroy the old one.
+    RotateKek(Local),
+    /// Make a new data key for a person; what was sealed before stays readable.
+    Rotate(KeysRotate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysRotate {
+    #[command(flatten)]
+    pub(crate) person: NamedPerson,
+    #[command(flatten)]
+    pub(crate) local: Local,
 }
