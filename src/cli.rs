@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ledgerline_ingest::privacy::Person;
+use ledgerline_schemas::id::SubjectId;
 
 /// Self-hosted, event-sourced contact center: one log, everything else is derived from it.
 #[derive(Debug, Parser)]
@@ -30,8 +32,14 @@ pub(crate) enum Verb {
     Import(Import),
     /// Issue a signed token.
     Token(Token),
+    /// Destroy the keys of everything that was sealed for a person.
+    EraseSubject(EraseSubject),
+    /// Show and rotate the keys of personal data.
+    Keys(Keys),
     /// Check the log and that the routing state equals its full replay.
     Verify(Verify),
+    /// Prove that nobody has touched the log: signed checkpoints, proofs, evidence for third parties.
+    Audit(Audit),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -188,6 +196,96 @@ pub(crate) struct Verify {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) verb: AuditVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// Print the public key that checkpoints are verified with.
+    Key(AuditKey),
+    /// Sign a checkpoint over the log as it is now and print it.
+    ///
+    /// Keep what it prints where whoever could change the log cannot reach it: that is what makes a change
+    /// visible. Only events since the last checkpoint are read.
+    Checkpoint(AuditCheckpoint),
+    /// Prove that each event of an interaction is in the log.
+    Prove(AuditProve),
+    /// Read the whole log, hold it against checkpoints and say where it differs.
+    Verify(AuditVerify),
+    /// Write the evidence of an interaction: events, proofs, checkpoint, key, and how to verify it with
+    /// ordinary tools.
+    Export(AuditExport),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditKey {
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditCheckpoint {
+    #[command(flatten)]
+    pub(crate) local: Local,
+    /// An older checkpoint: print the proof that the new one continues it, with the new one in it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) since: Option<PathBuf>,
+}
+
+/// One organization of a data directory that no server uses now.
+#[derive(Debug, Args)]
+pub(crate) struct LocalOne {
+    /// Data directory.
+    #[arg(long, value_name = "DIR", default_value = "./ledgerline-data")]
+    pub(crate) data: PathBuf,
+    /// The organization, by name or id; may be left out when there is one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) org: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditProve {
+    /// The interaction's id.
+    pub(crate) interaction: String,
+    #[command(flatten)]
+    pub(crate) local: LocalOne,
+    /// Write POSITION.tlog-proof files to this folder instead of printing the proofs.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerify {
+    #[command(flatten)]
+    pub(crate) local: Local,
+    /// Checkpoints that were kept elsewhere, one or more in a file; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Vec<PathBuf>,
+    /// Public key to trust instead of that of the data directory; may be repeated, one an organization.
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) key: Vec<String>,
+    /// A copy of the custody folder that was kept elsewhere: its tiles show which event differs.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tiles: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditExport {
+    /// The interaction's id.
+    pub(crate) interaction: String,
+    #[command(flatten)]
+    pub(crate) local: LocalOne,
+    /// Folder to write to; made if absent, otherwise it must be empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// A checkpoint the receiver already has: add it and the proof that the bundle's continues it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) since: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Import {
     #[command(subcommand)]
     pub(crate) verb: ImportVerb,
@@ -238,4 +336,75 @@ pub(crate) struct Token {
     /// Create a database user of the subject's name instead and print its password once.
     #[arg(long)]
     pub(crate) sql_user: bool,
+}
+
+/// A person, named in one way.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("person").required(true).args(["phone", "email", "subject_id", "kind"]))]
+pub(crate) struct NamedPerson {
+    /// Telephone number; with and without +, 00 and separators it is the same person.
+    #[arg(long, value_name = "NUMBER")]
+    phone: Option<String>,
+    /// E-mail address.
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// Id that events carry as data_subject_id.
+    #[arg(long, value_name = "UUID", visible_alias = "subject")]
+    subject_id: Option<SubjectId>,
+    /// Kind of --value; `chat`: the id of an interaction.
+    #[arg(long, value_name = "KIND", requires = "value")]
+    kind: Option<String>,
+    /// With --kind: the value, exactly as it was sealed.
+    #[arg(long, value_name = "VALUE", requires = "kind")]
+    value: Option<String>,
+}
+
+impl NamedPerson {
+    pub(crate) fn named(&self) -> Person {
+        Person {
+            phone: self.phone.clone(),
+            email: self.email.clone(),
+            subject_id: self.subject_id,
+            kind: self.kind.clone(),
+            value: self.value.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EraseSubject {
+    #[command(flatten)]
+    pub(crate) person: NamedPerson,
+    /// Why; kept in clear for ever, so without the number or address itself.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Only show which keys would be destroyed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    pub(crate) verb: KeysVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysVerb {
+    /// Which keys there are; no secrets.
+    List(Local),
+    /// Make a new key-encryption key, wrap every key with it and destroy the old one.
+    RotateKek(Local),
+    /// Make a new data key for a person; what was sealed before stays readable.
+    Rotate(KeysRotate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysRotate {
+    #[command(flatten)]
+    pub(crate) person: NamedPerson,
+    #[command(flatten)]
+    pub(crate) local: Local,
 }

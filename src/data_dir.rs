@@ -3,7 +3,8 @@
 //! ```text
 //! DATA/ledgerline.json            marker: what this directory is
 //! DATA/lock                       held by the process that uses it
-//! DATA/keys.redb                  keys of personal data
+//! DATA/keys.redb                  keys of personal data, wrapped
+//! DATA/kek/                       keys that wrap them, unless DATA/kek-folder names another place
 //! DATA/token.key, sql-users.json  tokens and database users
 //! DATA/orgs/<id>/organization.json
 //! DATA/orgs/<id>/log/             the log
@@ -120,10 +121,21 @@ impl DataDir {
         Ok(Some(marker))
     }
 
+    /// Remembers a path in a file of this name.
+    pub(crate) fn remember(&self, name: &str, path: &Path) -> Result<(), Failure> {
+        let text = path
+            .to_str()
+            .ok_or_else(|| Failure::config(format!("{}: the path is not UTF-8", path.display())))?;
+        self.write_text(name, &format!("{text}\n"))
+    }
+
     fn write(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
+        self.write_text(name, &serde_json::to_string_pretty(value).map_err(Failure::software)?)
+    }
+
+    fn write_text(&self, name: &str, text: &str) -> Result<(), Failure> {
         let path = self.root.join(name);
         let aside = path.with_extension("partial");
-        let text = serde_json::to_string_pretty(value).map_err(Failure::software)?;
         let write = || -> io::Result<()> {
             fs::write(&aside, text)?;
             File::open(&aside)?.sync_all()?;

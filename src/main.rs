@@ -7,6 +7,7 @@ mod command;
 mod data_dir;
 mod demo;
 mod failure;
+mod keys;
 mod logging;
 mod ops;
 mod organization;
@@ -54,7 +55,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Rebuild(arguments) => command::rebuild::run(arguments).await,
             Verb::Import(arguments) => command::import::run(arguments).await,
             Verb::Token(arguments) => command::token::run(arguments),
+            Verb::EraseSubject(arguments) => command::erase::run(arguments).await,
+            Verb::Keys(arguments) => command::keys::run(arguments),
             Verb::Verify(arguments) => command::verify::run(arguments).await,
+            Verb::Audit(arguments) => command::audit::run(arguments).await,
         }
     });
     // Blocking work that hangs on a dead peer must not keep the process.

@@ -28,8 +28,19 @@ pub(crate) struct Settings {
     pub(crate) kurrent: Kurrent,
     /// Web chat.
     pub(crate) chat: ChatSettings,
+    /// Keys of personal data.
+    pub(crate) keys: Keys,
     /// Logs.
     pub(crate) log: Log,
+}
+
+/// Keys of personal data.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Keys {
+    /// Folder of the key-encryption keys; `kek` in the data directory when absent. Of this data directory
+    /// alone: a rotation destroys the keys in it that this directory no longer needs.
+    pub(crate) kek_folder: Option<PathBuf>,
 }
 
 /// The HTTP doors.
@@ -122,6 +133,7 @@ impl Default for Settings {
             sql: Sql::default(),
             kurrent: Kurrent::default(),
             chat: ChatSettings::default(),
+            keys: Keys::default(),
             log: Log::default(),
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use ledgerline_access::{ScramCredentials, TokenIssuer};
 use ledgerline_analyzer_api as analyzer;
-use ledgerline_event_store::crypt::KeyRing;
 use ledgerline_event_store::kurrent;
 use ledgerline_event_store::{EmbeddedLog, EventReader as _};
 use ledgerline_ingest::engine::{EffectSinks, Engine, EngineHandle, Routed};
@@ -22,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::certificate;
 use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
+use crate::keys;
 use crate::ops::{self, Watched};
 use crate::organization::{open_log, open_tables, start_engine};
 use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
@@ -78,7 +78,7 @@ impl System {
         metrics: PrometheusHandle,
     ) -> Result<Self, Failure> {
         let held = data.hold()?;
-        let keys = KeyRing::open_dir(data.root()).map_err(Failure::file)?;
+        let keys = keys::open(data, settings.keys.kek_folder.as_deref())?;
         let issuer = TokenIssuer::open(data.root()).map_err(Failure::file)?;
         let users = ScramCredentials::open(data.root()).map_err(Failure::file)?;
         let http = TcpListener::bind(settings.http.listen).await.map_err(|error| {

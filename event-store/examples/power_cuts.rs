@@ -1,21 +1,63 @@
-//! Runs the crash simulation of the log for longer than the tests do:
-//! `cargo run --release -p ledgerline-event-store --features simulation --example power_cuts -- 1000`
-//! (the number of histories; a second number is the first seed).
+//! Runs the crash simulation of the log for longer than the tests do, on every core:
+//! `cargo run --release -p ledgerline-event-store --features simulation --example power_cuts -- 1000000`
+//! (the number of power cuts; a second number is the first seed).
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use ledgerline_event_store::simulation::{Variant, simulate};
+use ledgerline_event_store::simulation::{Report, Variant, simulate};
+
+/// Histories between two looks at the count.
+const STEP: u64 = 20;
+/// Seeds within which every broken variant has to be caught.
+const BROKEN_SEEDS: u64 = 200;
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for the terminal")]
 fn main() -> ExitCode {
     let mut numbers = std::env::args().skip(1).map(|text| text.parse::<u64>());
-    let (Ok(histories), Ok(first)) =
-        (numbers.next().unwrap_or(Ok(100)), numbers.next().unwrap_or(Ok(0)))
+    let (Ok(power_cuts), Ok(first)) =
+        (numbers.next().unwrap_or(Ok(20_000)), numbers.next().unwrap_or(Ok(0)))
     else {
-        eprintln!("usage: power_cuts [HISTORIES [FIRST_SEED]]");
+        eprintln!("usage: power_cuts [POWER_CUTS [FIRST_SEED]]");
         return ExitCode::from(2);
     };
-    let report = simulate(first..first.saturating_add(histories), Variant::Correct);
-    println!("{report}");
-    if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let (next, done) = (AtomicU64::new(first), AtomicU64::new(0));
+    let began = Instant::now();
+    let worker = || {
+        let mut whole = Report::default();
+        while done.load(Ordering::Relaxed) < power_cuts {
+            let seed = next.fetch_add(STEP, Ordering::Relaxed);
+            let report = simulate(seed..seed.saturating_add(STEP), Variant::Correct);
+            let now = done.fetch_add(report.power_cuts, Ordering::Relaxed) + report.power_cuts;
+            eprint!("\r{now} of {power_cuts} power cuts, {:.0} s ", began.elapsed().as_secs_f64());
+            whole.add(report);
+        }
+        whole
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let whole = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().fold(Report::default(), |mut whole, worker| {
+            if let Ok(report) = worker.join() {
+                whole.add(report);
+            }
+            whole
+        })
+    });
+    eprintln!();
+    println!("{whole}");
+    let mut good = whole.failures.is_empty() && whole.power_cuts >= power_cuts;
+    for variant in Variant::BROKEN {
+        let caught = (first..first.saturating_add(BROKEN_SEEDS))
+            .find(|seed| !simulate(*seed..seed + 1, variant).failures.is_empty());
+        match caught {
+            Some(seed) => println!("{variant:?}: caught by seed {seed}"),
+            None => {
+                println!("{variant:?}: NOT caught by {BROKEN_SEEDS} seeds from {first} on");
+                good = false;
+            }
+        }
+    }
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -18,6 +18,8 @@ pub(crate) struct FaultSet {
     pub(crate) cut_at_any_damage: bool,
     pub(crate) keep_torn_tail: bool,
     pub(crate) no_sync_at_open: bool,
+    pub(crate) sync_only_at_open: bool,
+    pub(crate) retry_failed_sync: bool,
 }
 
 macro_rules! questions {
@@ -51,4 +53,8 @@ questions! {
     keep_torn_tail,
     /// Trusts what the page cache shows at opening.
     no_sync_at_open,
+    /// Trusts that a sync at opening writes what the page cache shows.
+    sync_only_at_open,
+    /// Trusts a second sync after a failed one.
+    retry_failed_sync,
 }

@@ -43,6 +43,7 @@
 
 pub mod capability;
 pub mod crypt;
+pub mod custody;
 mod disk;
 pub mod embedded;
 mod fault;

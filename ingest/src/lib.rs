@@ -11,9 +11,11 @@
 //! * Effects may run more than once, never not at all.
 
 pub mod admin;
+pub mod card_filter;
 pub mod chat;
 pub mod desktop;
 pub mod engine;
 pub mod http;
 pub mod import;
+pub mod privacy;
 pub mod voice;

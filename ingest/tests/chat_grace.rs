@@ -74,6 +74,10 @@ impl EnginePort for Script {
         Ok(vec![CHAT])
     }
 
+    async fn open_interactions(&self) -> Result<Vec<InteractionId>, PortError> {
+        Ok(vec![CHAT])
+    }
+
     async fn entities(&self, _: EntityKind) -> Result<Vec<EntityView>, PortError> {
         Ok(Vec::new())
     }

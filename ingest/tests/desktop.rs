@@ -338,6 +338,10 @@ impl EnginePort for Failing {
         self.engine.open_chats().await
     }
 
+    async fn open_interactions(&self) -> Result<Vec<InteractionId>, PortError> {
+        self.engine.open_interactions().await
+    }
+
     async fn entities(&self, kind: EntityKind) -> Result<Vec<EntityView>, PortError> {
         self.engine.entities(kind).await
     }

@@ -10,7 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cold;
 use crate::error::ProjectionError;
-use crate::snapshot::{Snapshot, TableSnapshot};
+use crate::parallel;
+use crate::snapshot::{ColdFile, Snapshot, TableSnapshot};
 use crate::table::{ColumnType, TableDef};
 
 /// Rows of a table and what they amount to.
@@ -39,15 +40,35 @@ pub fn checksum(
     snapshot.tables.values().map(|table| Ok((table.def.name, of_table(table)?))).collect()
 }
 
-fn of_table(table: &TableSnapshot) -> Result<TableChecksum, ProjectionError> {
-    let mut rows: Vec<(Vec<u8>, [u8; 32])> = Vec::new();
-    for batch in table.hot.iter() {
-        hash_rows(table.def, batch, &mut rows);
-    }
-    for file in table.cold.iter() {
-        for batch in cold::read(&file.path)? {
-            hash_rows(table.def, &batch?, &mut rows);
+/// Key and hash of rows.
+type Hashes = Vec<(Vec<u8>, [u8; 32])>;
+
+/// Where rows of a table are.
+enum Part<'a> {
+    Hot(&'a RecordBatch),
+    Cold(&'a ColdFile),
+}
+
+impl Part<'_> {
+    fn hashes(self, def: &TableDef) -> Result<Hashes, ProjectionError> {
+        let mut rows = Vec::new();
+        match self {
+            Self::Hot(batch) => hash_rows(def, batch, &mut rows),
+            Self::Cold(file) => {
+                for batch in cold::read(&file.path)? {
+                    hash_rows(def, &batch?, &mut rows);
+                }
+            }
         }
+        Ok(rows)
+    }
+}
+
+fn of_table(table: &TableSnapshot) -> Result<TableChecksum, ProjectionError> {
+    let parts = table.cold.iter().map(Part::Cold).chain(table.hot.iter().map(Part::Hot)).collect();
+    let mut rows: Hashes = Vec::new();
+    for part in parallel::each(parts, |part| part.hashes(table.def)) {
+        rows.append(&mut part?);
     }
     rows.sort_unstable();
     let mut sum = Sha256::new();
@@ -58,7 +79,7 @@ fn of_table(table: &TableSnapshot) -> Result<TableChecksum, ProjectionError> {
     Ok(TableChecksum { rows: rows.len() as u64, sha256 })
 }
 
-fn hash_rows(def: &TableDef, batch: &RecordBatch, out: &mut Vec<(Vec<u8>, [u8; 32])>) {
+fn hash_rows(def: &TableDef, batch: &RecordBatch, out: &mut Hashes) {
     let key_columns = def.key.len();
     let mut bytes = Vec::new();
     for row in 0..batch.num_rows() {

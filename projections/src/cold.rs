@@ -14,38 +14,31 @@ use parquet::schema::types::ColumnPath;
 
 use crate::encode;
 use crate::error::ProjectionError;
-use crate::table::{Row, TableDef};
+use crate::table::{ColumnDef, ColumnType, TableDef};
+use crate::tables::TableRow;
 
 /// Columns by which single rows are looked up.
 const LOOKED_UP: &[&str] =
     &["interaction_id", "agent_id", "leg_id", "agent_session_id", "event_id"];
-/// Compression level: measured best trade for these tables.
-const ZSTD_LEVEL: i32 = 3;
+/// Compression level: on two months of imported calls, level 3 costs more time and saves nothing.
+const ZSTD_LEVEL: i32 = 1;
 
-/// Sorts rows as the cold files of their table are sorted.
-pub(crate) fn sort(def: &TableDef, rows: &mut [Row]) {
-    let columns: Vec<usize> = def.sort.iter().filter_map(|name| def.column(name)).collect();
-    rows.sort_unstable_by(|left, right| {
-        let values = |row: &Row, index: usize| row.get(index).cloned();
-        columns
-            .iter()
-            .map(|index| values(left, *index).cmp(&values(right, *index)))
-            .find(|order| order.is_ne())
-            .unwrap_or(std::cmp::Ordering::Equal)
-    });
-}
-
-/// Sorted rows as a Parquet file.
+/// Rows as one batch, sorted as the cold files of their table are sorted.
 ///
 /// # Errors
 /// [`ProjectionError::Encode`].
-pub(crate) fn encode_rows(
-    def: &'static TableDef,
+pub(crate) fn sorted<T: TableRow>(
     schema: &SchemaRef,
-    mut rows: Vec<Row>,
-) -> Result<Vec<u8>, ProjectionError> {
-    sort(def, &mut rows);
-    encode_batch(def, &encode::batch(def, schema, &rows)?)
+    rows: &[T],
+) -> Result<RecordBatch, ProjectionError> {
+    let mut rows: Vec<&T> = rows.iter().collect();
+    rows.sort_unstable_by(|left, right| left.cold_order(right));
+    encode::batch(schema, rows.into_iter())
+}
+
+/// Whether hardly any value comes twice: a dictionary would be built in vain.
+fn is_unique(def: &TableDef, column: &ColumnDef) -> bool {
+    column.column_type == ColumnType::Json || column.name == "event_id" || def.key == [column.name]
 }
 
 /// A batch whose rows are in order, as a Parquet file.
@@ -67,6 +60,10 @@ pub(crate) fn encode_batch(
         properties = properties
             .set_column_bloom_filter_enabled(column.clone(), true)
             .set_column_bloom_filter_max_ndv(column, distinct);
+    }
+    for column in def.columns.iter().filter(|column| is_unique(def, column)) {
+        let column = ColumnPath::from(column.name);
+        properties = properties.set_column_dictionary_enabled(column, false);
     }
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties.build()))

@@ -11,9 +11,10 @@ use ledgerline_schemas::event::leg::{LegEndReason, PartyType, TransferKind};
 use ledgerline_schemas::event::queue::{QueueLeaveReason, QueueSource};
 use ledgerline_schemas::event::routing::{DecisionTrigger, TieBreak};
 use ledgerline_schemas::id;
-use ledgerline_schemas::{ActorType, Position, Timestamp};
+use ledgerline_schemas::{ActorType, Position, StreamId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::encode::Builder;
 use crate::table::{ColumnType, Value};
 
 /// A field type that can stand in a row.
@@ -24,6 +25,8 @@ pub(crate) trait Column {
     const NULLABLE: bool = false;
     /// The value in a row.
     fn value(&self) -> Value;
+    /// Appends the value to its column: the same as [`Column::value`] says, without the way through it.
+    fn write(&self, column: &mut Builder);
 }
 
 /// JSON text.
@@ -43,12 +46,43 @@ impl Column for Json {
     fn value(&self) -> Value {
         Value::Text(Arc::clone(&self.0))
     }
+    fn write(&self, column: &mut Builder) {
+        column.text(&self.0);
+    }
+}
+
+/// JSON text that goes to one row only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct JsonText(pub(crate) String);
+
+impl Column for JsonText {
+    const TYPE: ColumnType = ColumnType::Json;
+    fn value(&self) -> Value {
+        Value::Text(self.0.as_str().into())
+    }
+    fn write(&self, column: &mut Builder) {
+        column.text(&self.0);
+    }
+}
+
+impl Column for StreamId {
+    const TYPE: ColumnType = ColumnType::Text;
+    fn value(&self) -> Value {
+        Value::Text(self.as_str().into())
+    }
+    fn write(&self, column: &mut Builder) {
+        column.text(self.as_str());
+    }
 }
 
 impl Column for Arc<str> {
     const TYPE: ColumnType = ColumnType::Text;
     fn value(&self) -> Value {
         Value::Text(Self::clone(self))
+    }
+    fn write(&self, column: &mut Builder) {
+        column.text(self);
     }
 }
 
@@ -57,12 +91,18 @@ impl Column for bool {
     fn value(&self) -> Value {
         Value::Bool(*self)
     }
+    fn write(&self, column: &mut Builder) {
+        column.truth(*self);
+    }
 }
 
 impl Column for Timestamp {
     const TYPE: ColumnType = ColumnType::Time;
     fn value(&self) -> Value {
         Value::Time(self.micros())
+    }
+    fn write(&self, column: &mut Builder) {
+        column.time(self.micros());
     }
 }
 
@@ -71,6 +111,12 @@ impl<T: Column> Column for Option<T> {
     const NULLABLE: bool = true;
     fn value(&self) -> Value {
         self.as_ref().map_or(Value::Null, T::value)
+    }
+    fn write(&self, column: &mut Builder) {
+        match self {
+            Some(value) => value.write(column),
+            None => column.null(),
+        }
     }
 }
 
@@ -81,6 +127,9 @@ macro_rules! integers {
             fn value(&self) -> Value {
                 // Figures beyond the 64-bit range cannot be reached by counting; they would saturate.
                 Value::Int(i64::try_from(*self).unwrap_or(i64::MAX))
+            }
+            fn write(&self, column: &mut Builder) {
+                column.int(i64::try_from(*self).unwrap_or(i64::MAX));
             }
         }
     )*};
@@ -93,6 +142,9 @@ impl Column for Position {
     fn value(&self) -> Value {
         self.0.value()
     }
+    fn write(&self, column: &mut Builder) {
+        self.0.write(column);
+    }
 }
 
 macro_rules! ids {
@@ -102,6 +154,10 @@ macro_rules! ids {
             fn value(&self) -> Value {
                 let mut buffer = uuid::Uuid::encode_buffer();
                 Value::Text(Arc::from(&*self.uuid().hyphenated().encode_lower(&mut buffer)))
+            }
+            fn write(&self, column: &mut Builder) {
+                let mut buffer = uuid::Uuid::encode_buffer();
+                column.text(self.uuid().hyphenated().encode_lower(&mut buffer));
             }
         }
     )*};
@@ -134,6 +190,9 @@ macro_rules! names {
             const TYPE: ColumnType = ColumnType::Text;
             fn value(&self) -> Value {
                 Value::Text(Arc::from(self.name()))
+            }
+            fn write(&self, column: &mut Builder) {
+                column.text(self.name());
             }
         }
     )*};

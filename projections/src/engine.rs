@@ -9,9 +9,10 @@ use ledgerline_schemas::{Position, Recorded};
 
 use crate::cold;
 use crate::error::ProjectionError;
-use crate::fold::{self, Fold};
+use crate::fold::{self, Final, Fold};
 use crate::hot::Sink;
 use crate::manifest::{self, FileEntry, Generation, Manifest, SharedStore, sha256};
+use crate::parallel;
 use crate::projections::Options;
 use crate::show::{self, ColdFiles, Schemas};
 use crate::snapshot::{ColdFile, Snapshot};
@@ -31,7 +32,57 @@ pub(crate) struct Engine {
 }
 
 /// Final rows of a table: how many, and their Parquet file.
-type FinalRows = (&'static TableDef, u64, Vec<u8>);
+type FinalRows = (&'static TableDef, u64, Encoded);
+
+/// A table and a number of its rows.
+type Counted = (&'static TableDef, u64);
+
+/// A file to be written.
+#[derive(Debug)]
+struct Encoded {
+    bytes: Vec<u8>,
+    sha256: String,
+}
+
+impl Encoded {
+    fn of(bytes: Vec<u8>) -> Self {
+        Self { sha256: sha256(&bytes), bytes }
+    }
+
+    fn entry(&self, name: String, rows: u64) -> FileEntry {
+        FileEntry { name, rows, bytes: self.bytes.len() as u64, sha256: self.sha256.clone() }
+    }
+}
+
+/// What a commit has to encode.
+enum Part<'a> {
+    Final(Final),
+    State(&'a Fold),
+}
+
+impl Part<'_> {
+    /// The file; with its table and rows unless it is the state, which goes to `states`.
+    fn encoded(
+        self,
+        schemas: &Schemas,
+        states: &Path,
+    ) -> Result<(Option<Counted>, Encoded), ProjectionError> {
+        match self {
+            Self::Final(Final { def, batch }) => {
+                let batch = batch(&schemas.of(def))?;
+                let bytes = cold::encode_batch(def, &batch)?;
+                Ok((Some((def, batch.num_rows() as u64)), Encoded::of(bytes)))
+            }
+            Self::State(fold) => {
+                let state = rmp_serde::to_vec(fold).map_err(|error| ProjectionError::Damaged {
+                    path: states.to_owned(),
+                    reason: error.to_string(),
+                })?;
+                Ok((None, Encoded::of(state)))
+            }
+        }
+    }
+}
 
 /// The newest commit.
 #[derive(Debug)]
@@ -129,7 +180,7 @@ impl Engine {
                 Err(error) => missing = missing.or(Some(error)),
             }
         }
-        let (index, mut fold) = match (loaded, missing) {
+        let (index, fold) = match (loaded, missing) {
             (Some(loaded), _) => loaded,
             (None, Some(error)) => return Err(error),
             (None, None) => {
@@ -139,7 +190,6 @@ impl Engine {
                 });
             }
         };
-        fold.show_all();
         let chain = chain.get(..=index).unwrap_or(chain);
         let mut files: BTreeMap<&'static str, Vec<ColdFile>> = BTreeMap::new();
         for (manifest, _) in chain {
@@ -250,29 +300,16 @@ impl Engine {
         let from = self.last.as_ref().map_or(Position::START, |last| last.to);
         let to = self.fold.position;
         let name = Manifest::file_name(from, to);
+        let (files, state) = self.encoded()?;
         let mut add = BTreeMap::new();
-        for (def, rows, bytes) in self.final_rows()? {
+        for (def, rows, file) in files {
             let dir = self.generation.table(def.name);
-            let entry = FileEntry {
-                name: name.clone(),
-                rows,
-                bytes: bytes.len() as u64,
-                sha256: sha256(&bytes),
-            };
-            self.write(&dir, &entry.name, &bytes)?;
+            let entry = file.entry(name.clone(), rows);
+            self.write(&dir, &entry.name, &file.bytes)?;
             add.insert(def.name.to_owned(), entry);
         }
-        let state = rmp_serde::to_vec(&self.fold).map_err(|error| ProjectionError::Damaged {
-            path: self.generation.states(),
-            reason: error.to_string(),
-        })?;
-        let entry = FileEntry {
-            name: Manifest::state_name(to),
-            rows: 0,
-            bytes: state.len() as u64,
-            sha256: sha256(&state),
-        };
-        self.write(&self.generation.states(), &entry.name, &state)?;
+        let entry = state.entry(Manifest::state_name(to), 0);
+        self.write(&self.generation.states(), &entry.name, &state.bytes)?;
         let manifest = Manifest {
             seq: self.last.as_ref().map_or(1, |last| last.seq + 1),
             prev_sha256: self.last.as_ref().map(|last| last.sha256.clone()),
@@ -315,21 +352,32 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes the rows that are final out of memory, as Parquet files.
-    fn final_rows(&mut self) -> Result<Vec<FinalRows>, ProjectionError> {
+    /// Takes the rows that are final out of memory, as Parquet files, and gives what is to be remembered of
+    /// the rest. Most of the work of a commit, and none of its parts needs another.
+    fn encoded(&mut self) -> Result<(Vec<FinalRows>, Encoded), ProjectionError> {
         let settled = Position(self.fold.position.0.saturating_sub(self.options.settle_positions));
+        // The journal first: it is the largest, and nothing should wait for it at the end.
+        let mut parts: Vec<Part<'_>> = Vec::new();
+        let appended = self.fold.evict_appended(&self.schemas)?;
+        let settled = self.fold.evict_settled(settled);
+        let mut finals = appended.into_iter().chain(settled).map(Part::Final);
+        parts.extend(finals.next());
+        parts.push(Part::State(&self.fold));
+        parts.extend(finals);
+        let states = self.generation.states();
         let mut files = Vec::new();
-        for (def, rows) in self.fold.evict_settled(settled) {
-            if !rows.is_empty() {
-                let count = rows.len() as u64;
-                let bytes = cold::encode_rows(def, &self.schemas.of(def), rows)?;
-                files.push((def, count, bytes));
+        let mut state = None;
+        for part in parallel::each(parts, |part| part.encoded(&self.schemas, &states)) {
+            match part? {
+                (Some((def, rows)), encoded) => files.push((def, rows, encoded)),
+                (None, encoded) => state = Some(encoded),
             }
         }
-        for (def, batch) in self.fold.evict_appended(&self.schemas)? {
-            files.push((def, batch.num_rows() as u64, cold::encode_batch(def, &batch)?));
-        }
-        Ok(files)
+        let state = state.ok_or_else(|| ProjectionError::Damaged {
+            path: states,
+            reason: "nothing was to be remembered".to_owned(),
+        })?;
+        Ok((files, state))
     }
 
     /// A snapshot of everything folded so far.

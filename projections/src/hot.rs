@@ -7,12 +7,13 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use ledgerline_schemas::Position;
-use serde::{Deserialize, Serialize};
+use serde::ser::{Error as _, SerializeMap as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::change::RowChange;
-use crate::encode;
+use crate::encode::{self, Columns};
 use crate::error::ProjectionError;
-use crate::table::{Row, TableDef, key_text};
+use crate::table::{Row, key_text};
 use crate::tables::TableRow;
 
 /// Rows encoded together: a change of one row encodes so many again.
@@ -32,35 +33,32 @@ pub(crate) struct Sink {
 }
 
 /// Rows found by key and changed until they are final.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(bound = "")]
+///
+/// A row stays in its slot until rows are taken out, so that a change touches one chunk and a look-up goes
+/// through a map of keys and slots only.
+#[derive(Debug)]
 pub(crate) struct Keyed<T: TableRow> {
-    rows: BTreeMap<T::Key, T>,
-    /// Keys changed since the last snapshot.
-    #[serde(skip)]
-    changed: BTreeSet<T::Key>,
-    /// Slots of the rows in `chunks`.
-    #[serde(skip)]
     slots: BTreeMap<T::Key, usize>,
-    #[serde(skip)]
-    chunks: Vec<Chunk>,
-    #[serde(skip)]
+    chunks: Vec<Chunk<T>>,
+    /// Keys changed since the last snapshot, if the table is live.
+    changed: BTreeSet<T::Key>,
     shown: Arc<BTreeMap<Arc<str>, Row>>,
 }
 
-#[derive(Debug, Default)]
-struct Chunk {
-    rows: Vec<Row>,
+/// Rows of neighbouring slots.
+#[derive(Debug)]
+struct Chunk<T> {
+    rows: Vec<T>,
+    /// The rows as a snapshot shows them; absent when one has changed since.
     batch: Option<RecordBatch>,
 }
 
 impl<T: TableRow> Default for Keyed<T> {
     fn default() -> Self {
         Self {
-            rows: BTreeMap::new(),
-            changed: BTreeSet::new(),
             slots: BTreeMap::new(),
             chunks: Vec::new(),
+            changed: BTreeSet::new(),
             shown: Arc::default(),
         }
     }
@@ -69,7 +67,34 @@ impl<T: TableRow> Default for Keyed<T> {
 impl<T: TableRow> Keyed<T> {
     /// The row of a key.
     pub(crate) fn get(&self, key: &T::Key) -> Option<&T> {
-        self.rows.get(key)
+        self.row(*self.slots.get(key)?)
+    }
+
+    fn row(&self, slot: usize) -> Option<&T> {
+        self.chunks.get(slot / CHUNK_ROWS)?.rows.get(slot % CHUNK_ROWS)
+    }
+
+    /// The row in a slot, to be changed.
+    fn row_mut(&mut self, slot: usize) -> Option<&mut T> {
+        let chunk = self.chunks.get_mut(slot / CHUNK_ROWS)?;
+        chunk.batch = None;
+        chunk.rows.get_mut(slot % CHUNK_ROWS)
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flat_map(|chunk| &chunk.rows)
+    }
+
+    /// Puts a row behind all others; gives its slot.
+    fn append(&mut self, row: T) -> usize {
+        if self.chunks.last().is_none_or(|chunk| chunk.rows.len() >= CHUNK_ROWS) {
+            self.chunks.push(Chunk { rows: Vec::with_capacity(CHUNK_ROWS), batch: None });
+        }
+        let before = (self.chunks.len() - 1) * CHUNK_ROWS;
+        let Some(chunk) = self.chunks.last_mut() else { return before };
+        chunk.batch = None;
+        chunk.rows.push(row);
+        before + chunk.rows.len() - 1
     }
 
     /// Adds a row or replaces the one of the same key.
@@ -77,11 +102,21 @@ impl<T: TableRow> Keyed<T> {
         row.touch(sink.position);
         let key = row.key();
         let after = sink.heard.then(|| row.row());
-        let before = self.rows.insert(key.clone(), row);
+        if T::DEF.live {
+            self.changed.insert(key.clone());
+        }
+        let known = self.slots.get(&key).copied().and_then(|slot| self.row_mut(slot));
+        let before = match known {
+            Some(old) => Some(std::mem::replace(old, row)),
+            None => {
+                let slot = self.append(row);
+                self.slots.insert(key, slot);
+                None
+            }
+        };
         if let Some(after) = after {
             sink.push::<T>(before.map(|row| row.row()), after);
         }
-        self.changed.insert(key);
     }
 
     /// Changes the row of a key; false when there is none.
@@ -91,14 +126,29 @@ impl<T: TableRow> Keyed<T> {
         key: &T::Key,
         change: impl FnOnce(&mut T),
     ) -> bool {
-        let Some(row) = self.rows.get_mut(key) else { return false };
+        self.change_if(sink, key, |_| true, change)
+    }
+
+    /// Changes the row of a key if `is_meant`; false when there is none or it is not meant.
+    pub(crate) fn change_if(
+        &mut self,
+        sink: &mut Sink,
+        key: &T::Key,
+        is_meant: impl FnOnce(&T) -> bool,
+        change: impl FnOnce(&mut T),
+    ) -> bool {
+        let Some(slot) = self.slots.get(key).copied() else { return false };
+        if !self.row(slot).is_some_and(is_meant) {
+            return false;
+        }
+        let Some(row) = self.row_mut(slot) else { return false };
         let before = sink.heard.then(|| row.row());
         change(row);
         row.touch(sink.position);
         if let Some(before) = before {
             sink.push::<T>(Some(before), row.row());
         }
-        if !self.changed.contains(key) {
+        if T::DEF.live {
             self.changed.insert(key.clone());
         }
         true
@@ -106,21 +156,33 @@ impl<T: TableRow> Keyed<T> {
 
     /// Takes out the rows that `is_final` names, for a cold file.
     pub(crate) fn evict(&mut self, is_final: impl Fn(&T) -> bool) -> Vec<T> {
-        let keys: Vec<T::Key> =
-            self.rows.iter().filter(|(_, row)| is_final(row)).map(|(key, _)| key.clone()).collect();
-        let evicted: Vec<T> = keys.iter().filter_map(|key| self.rows.remove(key)).collect();
-        if !evicted.is_empty() {
-            self.show_all();
+        let is_final: Vec<bool> = self.rows().map(is_final).collect();
+        if !is_final.contains(&true) {
+            return Vec::new();
+        }
+        let rows = std::mem::take(&mut self.chunks).into_iter().flat_map(|chunk| chunk.rows);
+        let mut evicted = Vec::new();
+        let mut moved = Vec::with_capacity(is_final.len());
+        for (row, is_final) in rows.zip(is_final) {
+            if is_final {
+                evicted.push(row);
+                moved.push(None);
+            } else {
+                moved.push(Some(self.append(row)));
+            }
+        }
+        self.slots.retain(|_, slot| match moved.get(*slot).copied().flatten() {
+            Some(now) => {
+                *slot = now;
+                true
+            }
+            None => false,
+        });
+        if T::DEF.live {
+            self.shown = Arc::default();
+            self.changed = self.slots.keys().cloned().collect();
         }
         evicted
-    }
-
-    /// Lays all rows out anew: after loading, or after rows were taken out.
-    pub(crate) fn show_all(&mut self) {
-        self.slots.clear();
-        self.chunks.clear();
-        self.shown = Arc::default();
-        self.changed = self.rows.keys().cloned().collect();
     }
 
     /// Brings the batches up to date and gives them.
@@ -132,25 +194,10 @@ impl<T: TableRow> Keyed<T> {
         schema: &SchemaRef,
     ) -> Result<Arc<[RecordBatch]>, ProjectionError> {
         for key in std::mem::take(&mut self.changed) {
-            let Some(row) = self.rows.get(&key).map(T::row) else { continue };
-            if T::DEF.live {
-                Arc::make_mut(&mut self.shown)
-                    .insert(key_text(T::DEF, &row).into(), Arc::clone(&row));
-            }
-            let next = self.slots.len();
-            let slot = *self.slots.entry(key).or_insert(next);
-            let (chunk, offset) = (slot / CHUNK_ROWS, slot % CHUNK_ROWS);
-            if self.chunks.len() <= chunk {
-                self.chunks.resize_with(chunk + 1, Chunk::default);
-            }
-            let Some(chunk) = self.chunks.get_mut(chunk) else { continue };
-            match chunk.rows.get_mut(offset) {
-                Some(old) => *old = row,
-                None => chunk.rows.push(row),
-            }
-            chunk.batch = None;
+            let Some(row) = self.get(&key).map(T::row) else { continue };
+            Arc::make_mut(&mut self.shown).insert(key_text(T::DEF, &row).into(), row);
         }
-        self.chunks.iter_mut().map(|chunk| chunk.encoded(T::DEF, schema)).collect()
+        self.chunks.iter_mut().map(|chunk| chunk.encoded(schema)).collect()
     }
 
     /// The rows by key text, as of the last [`Keyed::batches`]; empty unless the table is live.
@@ -159,18 +206,63 @@ impl<T: TableRow> Keyed<T> {
     }
 }
 
-impl Chunk {
-    fn encoded(
-        &mut self,
-        def: &'static TableDef,
-        schema: &SchemaRef,
-    ) -> Result<RecordBatch, ProjectionError> {
+impl<T: TableRow> Chunk<T> {
+    fn encoded(&mut self, schema: &SchemaRef) -> Result<RecordBatch, ProjectionError> {
         if let Some(batch) = &self.batch {
             return Ok(batch.clone());
         }
-        let batch = encode::batch(def, schema, &self.rows)?;
+        let batch = encode::batch(schema, self.rows.iter())?;
         self.batch = Some(batch.clone());
         Ok(batch)
+    }
+}
+
+/// What a state keeps of a table.
+#[derive(Serialize)]
+#[serde(bound = "", rename = "Keyed")]
+struct Kept<'a, T: TableRow> {
+    rows: ByKey<'a, T>,
+}
+
+/// The rows as a map in the order of their keys, so that equal tables are kept as equal bytes.
+struct ByKey<'a, T: TableRow>(&'a Keyed<T>);
+
+impl<T: TableRow> Serialize for ByKey<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(table) = self;
+        let mut map = serializer.serialize_map(Some(table.slots.len()))?;
+        for (key, slot) in &table.slots {
+            let row = table.row(*slot).ok_or_else(|| S::Error::custom("a key without a row"))?;
+            map.serialize_entry(key, row)?;
+        }
+        map.end()
+    }
+}
+
+impl<T: TableRow> Serialize for Keyed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Kept { rows: ByKey(self) }.serialize(serializer)
+    }
+}
+
+/// A table as a state gives it back.
+#[derive(Deserialize)]
+#[serde(bound = "", rename = "Keyed")]
+struct Loaded<T: TableRow> {
+    rows: BTreeMap<T::Key, T>,
+}
+
+impl<'de, T: TableRow> Deserialize<'de> for Keyed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut table = Self::default();
+        for (key, row) in Loaded::<T>::deserialize(deserializer)?.rows {
+            if T::DEF.live {
+                table.changed.insert(key.clone());
+            }
+            let slot = table.append(row);
+            table.slots.insert(key, slot);
+        }
+        Ok(table)
     }
 }
 
@@ -194,14 +286,14 @@ impl Sink {
 /// Rows that are final as soon as they are written, in the order of the log.
 #[derive(Debug)]
 pub(crate) struct Appended<T: TableRow> {
-    pending: Vec<Row>,
+    /// Rows since the last snapshot.
+    pending: Columns<T>,
     batches: Vec<RecordBatch>,
-    of: std::marker::PhantomData<fn() -> T>,
 }
 
 impl<T: TableRow> Default for Appended<T> {
     fn default() -> Self {
-        Self { pending: Vec::new(), batches: Vec::new(), of: std::marker::PhantomData }
+        Self { pending: Columns::with_capacity(0), batches: Vec::new() }
     }
 }
 
@@ -209,11 +301,10 @@ impl<T: TableRow> Appended<T> {
     /// Adds a row.
     pub(crate) fn push(&mut self, sink: &mut Sink, mut row: T) {
         row.touch(sink.position);
-        let row = row.row();
         if sink.heard {
-            sink.push::<T>(None, Arc::clone(&row));
+            sink.push::<T>(None, row.row());
         }
-        self.pending.push(row);
+        self.pending.push(&row);
     }
 
     /// Brings the batches up to date and gives them. Neighbours of similar size are merged, so that the
@@ -225,9 +316,8 @@ impl<T: TableRow> Appended<T> {
         &mut self,
         schema: &SchemaRef,
     ) -> Result<Arc<[RecordBatch]>, ProjectionError> {
-        if !self.pending.is_empty() {
-            let mut last = encode::batch(T::DEF, schema, &self.pending)?;
-            self.pending.clear();
+        if self.pending.rows() > 0 {
+            let mut last = self.pending.finish(schema)?;
             while let Some(before) = self.batches.pop_if(|before| {
                 let rows = before.num_rows() + last.num_rows();
                 before.num_rows() <= 2 * last.num_rows() && rows <= BATCH_ROWS_MAX
@@ -248,7 +338,9 @@ impl<T: TableRow> Appended<T> {
         &mut self,
         schema: &SchemaRef,
     ) -> Result<Option<RecordBatch>, ProjectionError> {
-        self.batches(schema)?;
+        if self.pending.rows() > 0 {
+            self.batches.push(self.pending.finish(schema)?);
+        }
         let batches = std::mem::take(&mut self.batches);
         if batches.is_empty() {
             return Ok(None);

@@ -27,6 +27,7 @@ mod fold;
 mod hot;
 mod manifest;
 mod page;
+mod parallel;
 mod projections;
 mod rebuild;
 mod run;

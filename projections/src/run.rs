@@ -23,6 +23,10 @@ use crate::stop::Stop;
 
 /// Events read at a time.
 const PAGE_EVENTS: usize = 512;
+/// So many events behind, a snapshot is of the past whatever is done: getting on comes first.
+const FAR_BEHIND_EVENTS: u64 = 20_000;
+/// So many times rarer are snapshots then.
+const FAR_BEHIND_RARER: u32 = 20;
 
 /// The fold and everything its thread needs.
 #[derive(Debug)]
@@ -93,7 +97,7 @@ impl Runner {
             let caught_up = self.engine.fold.position >= known;
             self.gauge(known);
             if self.is_unshown() {
-                let rest = self.rest();
+                let rest = self.rest(known);
                 if rest.is_zero() {
                     self.show()?;
                 } else if caught_up {
@@ -140,10 +144,12 @@ impl Runner {
     }
 
     /// Time to wait before the next snapshot: making snapshots may take a fifth of the thread's time, and
-    /// one is due after the configured interval in any case.
-    fn rest(&self) -> Duration {
+    /// one is due after the configured interval in any case; both less often while far behind `head`.
+    fn rest(&self, head: Position) -> Duration {
         let Some((at, took)) = self.shown else { return Duration::ZERO };
-        let gap = (took * 4).min(self.publish_interval);
+        let behind = head.0.saturating_sub(self.engine.fold.position.0);
+        let rarer = if behind > FAR_BEHIND_EVENTS { FAR_BEHIND_RARER } else { 1 };
+        let gap = (took * 4).min(self.publish_interval) * rarer;
         gap.saturating_sub(at.elapsed())
     }
 

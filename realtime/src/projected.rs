@@ -4,7 +4,7 @@ use futures::FutureExt as _;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream;
-use ledgerline_projections::{Projections, TableDef};
+use ledgerline_projections::{FeedError, Projections, TableDef};
 use ledgerline_schemas::id::OrgId;
 
 use crate::feed::{FeedSource, Follow, LiveState};
@@ -50,6 +50,8 @@ impl FeedSource for ProjectionsFeed {
             let batches = stream::unfold(feed, |mut feed| async {
                 match feed.next().await {
                     Ok(batch) => Some((batch, feed)),
+                    // Every server that stops closes its feeds; why projections failed is logged there.
+                    Err(FeedError::Closed) => None,
                     Err(error) => {
                         tracing::warn!(%error, "the change feed ended");
                         None

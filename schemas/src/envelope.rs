@@ -119,6 +119,8 @@ streams! {
     config(crate::id::EntityId) = "config";
     /// Stream of one callback.
     callback(crate::id::CallbackId) = "callback";
+    /// Stream of the erasures of one person.
+    erasure(crate::id::SubjectId) = "erasure";
     /// Foreign stream written through the KurrentDB endpoint.
     external(&str) = "external";
 }

@@ -84,6 +84,11 @@ pub enum SealScheme {
     /// by the 16 bytes of the key id; plaintext = MessagePack of the value with field names.
     #[serde(rename = "xchacha20poly1305_v1")]
     XChaCha20Poly1305V1,
+    /// XChaCha20-Poly1305 under a key derived from the data key (HKDF-SHA-256), 24-byte nonce; the
+    /// ciphertext begins with 32 bytes that commit to the key. Associated data: organization, key, person,
+    /// what the value means, and the interaction it belongs to, if any. Plaintext as in version 1.
+    #[serde(rename = "xchacha20poly1305_v2")]
+    XChaCha20Poly1305V2,
 }
 
 /// A sealed value of type `T`: key id, nonce, ciphertext.

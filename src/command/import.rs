@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ledgerline_event_store::crypt::KeyRing;
 use ledgerline_ingest::import::{Mapping, Phase, Progress, Source, call_records};
 
 use crate::cli::{Import, ImportVerb};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
+use crate::keys;
 use crate::organization::{now, open_log};
 use crate::output::{print, say};
 
@@ -20,7 +20,7 @@ pub(crate) async fn run(arguments: Import) -> Result<(), Failure> {
     let _held = data.hold()?;
     let org = arguments.org.clone().unwrap_or_else(|| mapping.name().to_owned());
     let known = data.make_organization(&org)?;
-    let keyring = KeyRing::open_dir(data.root()).map_err(Failure::file)?;
+    let keyring = keys::open(&data, None)?;
     let log = open_log(&data, &known)?;
     let mut rejected = 0;
     for path in &arguments.files {

@@ -1,8 +1,11 @@
 //! The commands, one a file.
 
+pub(crate) mod audit;
 pub(crate) mod client;
 pub(crate) mod config;
+pub(crate) mod erase;
 pub(crate) mod import;
+pub(crate) mod keys;
 pub(crate) mod local;
 pub(crate) mod rebuild;
 pub(crate) mod replay;

@@ -102,13 +102,35 @@ impl Server {
     /// If it does not start.
     #[must_use]
     pub fn start(data: &Path, config: Option<&Path>) -> Self {
+        Self::begin(data, config, &mut |_| {})
+    }
+
+    /// As [`Server::start`], its log output of this level in a file.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_logging(data: &Path, config: Option<&Path>, log: &Path, level: &str) -> Self {
+        Self::begin(data, config, &mut |command| {
+            let file = std::fs::File::create(log);
+            assert!(file.is_ok(), "{} cannot be written", log.display());
+            if let Ok(file) = file {
+                command.env("LEDGERLINE_LOG", level).stderr(file);
+            }
+        })
+    }
+
+    fn begin(data: &Path, config: Option<&Path>, change: &mut dyn FnMut(&mut Command)) -> Self {
         let data = data.to_string_lossy();
         let mut arguments = vec!["serve", "--data", &data, "--ports", "auto"];
         let config = config.map(|path| path.to_string_lossy().into_owned());
         if let Some(config) = &config {
             arguments.extend(["--config", config]);
         }
-        let child = ledgerline(&arguments).stdout(Stdio::piped()).spawn();
+        let mut command = ledgerline(&arguments);
+        command.stdout(Stdio::piped());
+        change(&mut command);
+        let child = command.spawn();
         let Ok(mut child) = child else { panic!("serve cannot be started") };
         let Some(stdout) = child.stdout.take() else { panic!("serve has no output") };
         let mut out = BufReader::new(stdout);

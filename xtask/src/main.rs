@@ -15,8 +15,8 @@ cargo xtask <verb>
   check      formatting and lints only
   schemas    write the published schema documents (schemas/json/) anew
   deny       licences, bans and sources of all dependencies (--advisories: also known advisories)
-  sim        more simulated power cuts: cargo xtask sim [--histories N] [--seed N]
-  crash      the kill -9 loop: cargo xtask crash [--rounds N]
+  crash      simulated power cuts and failing disks: cargo xtask crash [--count N] [--seed N]
+  kill       the kill -9 loop: cargo xtask kill [--rounds N]
   bench      the benchmarks; prints the tables of docs/benchmarks.md
   kurrent-clients
              the official KurrentDB clients (Rust, Node, Python) against the built server;
@@ -33,8 +33,8 @@ fn main() -> ExitCode {
         "check" => verbs::check(),
         "schemas" => verbs::schemas(),
         "deny" => deny::deny(&rest),
-        "sim" => verbs::sim(&rest),
         "crash" => verbs::crash(&rest),
+        "kill" => verbs::kill(&rest),
         "bench" => verbs::bench(&rest),
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
         "demo-check" => verbs::demo_check(),

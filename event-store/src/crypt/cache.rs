@@ -4,42 +4,74 @@ use std::collections::BTreeMap;
 
 use ledgerline_schemas::id::{KeyId, OrgId, SubjectId};
 
-use super::store::{DataKey, Secret};
+use super::secret::Secret;
+use super::store::DataKey;
 
-/// Data keys kept in memory; about 150 bytes each.
+/// Data keys kept in memory; about 200 bytes each.
 const DATA_KEYS_MAX: usize = 100_000;
 
 /// Recently used keys. Dropped whole when full: a miss costs one read of the key file.
 #[derive(Default)]
 pub(super) struct Cache {
+    epoch: u64,
     of_subject: BTreeMap<(OrgId, SubjectId), DataKey>,
-    by_id: BTreeMap<(OrgId, KeyId), Secret>,
+    by_id: BTreeMap<(OrgId, KeyId), (SubjectId, Secret)>,
     index_keys: BTreeMap<OrgId, Secret>,
 }
 
 impl Cache {
-    pub(super) fn of_subject(&self, org: OrgId, subject: SubjectId) -> Option<DataKey> {
-        self.of_subject.get(&(org, subject)).copied()
+    /// Changes whenever keys go away. Who reads the key file notes it first, so that a key that was
+    /// destroyed meanwhile does not come back into memory.
+    pub(super) const fn epoch(&self) -> u64 {
+        self.epoch
     }
 
-    pub(super) fn by_id(&self, org: OrgId, key_id: KeyId) -> Option<Secret> {
-        self.by_id.get(&(org, key_id)).copied()
+    pub(super) fn of_subject(&self, org: OrgId, subject: SubjectId) -> Option<DataKey> {
+        self.of_subject.get(&(org, subject)).cloned()
+    }
+
+    pub(super) fn by_id(&self, org: OrgId, key_id: KeyId) -> Option<(SubjectId, Secret)> {
+        self.by_id.get(&(org, key_id)).cloned()
     }
 
     pub(super) fn index_key(&self, org: OrgId) -> Option<Secret> {
-        self.index_keys.get(&org).copied()
+        self.index_keys.get(&org).cloned()
     }
 
-    pub(super) fn insert(&mut self, org: OrgId, subject: SubjectId, key: DataKey) {
+    /// Keeps the key that seals for a subject.
+    pub(super) fn insert(&mut self, epoch: u64, org: OrgId, subject: SubjectId, key: DataKey) {
+        if self.insert_opening(epoch, org, subject, &key) {
+            self.of_subject.insert((org, subject), key);
+        }
+    }
+
+    /// Keeps a key that opens, whether or not it still seals.
+    pub(super) fn insert_opening(
+        &mut self,
+        epoch: u64,
+        org: OrgId,
+        subject: SubjectId,
+        key: &DataKey,
+    ) -> bool {
+        if epoch != self.epoch {
+            return false;
+        }
         if self.by_id.len() >= DATA_KEYS_MAX {
             self.by_id.clear();
             self.of_subject.clear();
         }
-        self.by_id.insert((org, key.id), key.secret);
-        self.of_subject.insert((org, subject), key);
+        self.by_id.insert((org, key.id), (subject, key.secret.clone()));
+        true
     }
 
     pub(super) fn insert_index_key(&mut self, org: OrgId, key: Secret) {
         self.index_keys.insert(org, key);
+    }
+
+    /// Wipes every data key; the next use reads the key file.
+    pub(super) fn forget_data_keys(&mut self) {
+        self.epoch += 1;
+        self.of_subject.clear();
+        self.by_id.clear();
     }
 }

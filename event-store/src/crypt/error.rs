@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use ledgerline_schemas::id::KeyId;
 
+use super::kek::WrapError;
+
 /// Sealing, opening or key keeping failed. Messages never contain plaintext.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -40,6 +42,9 @@ pub enum CryptError {
         /// Which kind of key.
         what: &'static str,
     },
+    /// A key could not be wrapped or unwrapped.
+    #[error(transparent)]
+    Wrap(#[from] WrapError),
     /// The value could not be encoded.
     #[error("the value cannot be encoded: {0}")]
     Encode(String),

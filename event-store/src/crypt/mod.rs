@@ -2,41 +2,48 @@
 //!
 //! Every person (`SubjectId`) of an organization has a data key of their own. Keys live in `keys.redb`, never
 //! in the log: whoever has the log alone reads no personal data, and without its key a value stays sealed
-//! for ever while every hash over the stored bytes stays valid.
+//! for ever while every hash over the stored bytes stays valid. The keys in that file are wrapped by a
+//! key-encryption key of the organization, which is kept elsewhere ([`kek`]).
 //!
 //! **Invariants**
 //!
 //! * A key is on stable storage before the first value sealed with it is returned.
-//! * Sealed values do not move between organizations: the organization is part of the associated data.
+//! * Sealed values do not move between organizations, persons, interactions or kinds of fields: all of them
+//!   are part of the associated data ([`Binding`]).
 //! * Subject ids are keyed hashes: they cannot be guessed from a phone number without the index key.
-//!
-//! A stored key begins with a byte that says how it is wrapped, so that keys wrapped by a master key can
-//! stand beside the plain ones (file mode 0600) of today.
+//! * A destroyed key is in no file of ours and in no memory of ours when [`KeyRing::destroy`] returns.
 
+mod binding;
 mod cache;
 mod error;
+mod keeping;
+pub mod kek;
+mod seal;
+mod secret;
 mod store;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hmac::{Hmac, Mac as _};
 use ledgerline_schemas::Sensitive;
 use ledgerline_schemas::id::{KeyId, OrgId, SubjectId};
-use ledgerline_schemas::sensitive::SealScheme;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::Sha256;
 use uuid::Builder;
+use zeroize::Zeroizing;
 
+pub use binding::{Binding, Purpose};
 use cache::Cache;
 pub use error::CryptError;
-use store::{DataKey, Secret, Store};
+pub use keeping::{KeyStatus, Rotated};
+use kek::{FileKeyring, KeyWrapper};
+use seal::Owner;
+use secret::Secret;
+use store::{DataKey, Store};
 
-const NONCE_BYTES: usize = 24;
+/// Name of the folder of KEKs beside the key file, unless another one is chosen.
+pub const KEK_FOLDER: &str = "kek";
 
 /// The keys of all organizations of one data directory. Clones share it.
 #[derive(Clone)]
@@ -52,13 +59,24 @@ impl fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    /// Opens `keys.redb` in `directory` (which must exist); creates it, readable by its owner only, if it
-    /// is not there.
+    /// Opens `keys.redb` in `directory` (which must exist), its keys wrapped by KEKs in the folder
+    /// [`KEK_FOLDER`] beside it; creates both, readable by their owner only, if they are not there.
     ///
     /// # Errors
-    /// [`CryptError::Locked`] if another process has it open, [`CryptError::Store`] if it cannot be opened.
+    /// As [`KeyRing::open_with`].
     pub fn open_dir(directory: &Path) -> Result<Self, CryptError> {
-        Ok(Self::over(Store::open(directory)?))
+        let keyring = FileKeyring::in_directory(&directory.join(KEK_FOLDER));
+        Self::open_with(directory, Arc::new(keyring))
+    }
+
+    /// Opens `keys.redb` in `directory`, its keys wrapped by `wrapper`. Keys that an earlier version left
+    /// plain, or that an interrupted rotation left under an older KEK, are wrapped by the current one first.
+    ///
+    /// # Errors
+    /// [`CryptError::Locked`] if another process has it open, [`CryptError::Store`] if it cannot be opened,
+    /// [`CryptError::Wrap`] if a KEK that keys need is not there.
+    pub fn open_with(directory: &Path, wrapper: Arc<dyn KeyWrapper>) -> Result<Self, CryptError> {
+        Ok(Self::over(Store::open(directory, wrapper)?))
     }
 
     /// A key ring that lives as long as its handles, for tests.
@@ -66,7 +84,7 @@ impl KeyRing {
     /// # Errors
     /// [`CryptError::Store`].
     pub fn in_memory() -> Result<Self, CryptError> {
-        Ok(Self::over(Store::in_memory()?))
+        Ok(Self::over(Store::in_memory(Arc::new(FileKeyring::in_memory()))?))
     }
 
     fn over(store: Store) -> Self {
@@ -85,51 +103,39 @@ impl KeyRing {
         &self,
         org: OrgId,
         subject: SubjectId,
+        binding: Binding,
         value: &T,
     ) -> Result<Sensitive<T>, CryptError> {
         let key = self.data_key(org, subject)?;
         let plaintext = rmp_serde::to_vec_named(value)
+            .map(Zeroizing::new)
             .map_err(|error| CryptError::Encode(error.to_string()))?;
-        let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|_| CryptError::Random)?;
-        let associated = associated_data(org, key.id);
-        let payload = Payload { msg: &plaintext, aad: &associated };
-        let ciphertext = XChaCha20Poly1305::new(&key.secret.0.into())
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| CryptError::Encode("the value is too long to be sealed".to_owned()))?;
-        Ok(Sensitive::from_parts(
-            key.id,
-            SealScheme::XChaCha20Poly1305V1,
-            nonce.to_vec(),
-            ciphertext,
-        ))
+        let owner = Owner { org, subject, key_id: key.id };
+        seal::seal(owner, &key.secret, binding, &plaintext)
     }
 
-    /// Opens a sealed value of `org`.
+    /// Opens a sealed value of `org` that was sealed for this place. Values of the first scheme know no
+    /// place.
     ///
     /// # Errors
     /// [`CryptError::NoKey`] if its key does not exist (any more) or belongs to another organization,
-    /// [`CryptError::Damaged`] if the bytes are not what was sealed.
+    /// [`CryptError::Damaged`] if the bytes are not what was sealed, or were sealed for another place.
     pub fn open<T: DeserializeOwned>(
         &self,
         org: OrgId,
+        binding: Binding,
         value: &Sensitive<T>,
     ) -> Result<T, CryptError> {
-        let SealScheme::XChaCha20Poly1305V1 = value.scheme;
         let key_id = value.key_id;
-        let cached = self.cache().by_id(org, key_id);
-        let secret = match cached {
-            Some(secret) => secret,
-            None => self.stored_key(org, key_id)?,
+        let (cached, epoch) = {
+            let cache = self.cache();
+            (cache.by_id(org, key_id), cache.epoch())
         };
-        let damaged = || CryptError::Damaged { key_id };
-        let nonce =
-            <[u8; NONCE_BYTES]>::try_from(value.nonce.0.as_slice()).map_err(|_| damaged())?;
-        let associated = associated_data(org, key_id);
-        let payload = Payload { msg: &value.ciphertext.0, aad: &associated };
-        let plaintext = XChaCha20Poly1305::new(&secret.0.into())
-            .decrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| damaged())?;
+        let (subject, secret) = match cached {
+            Some(key) => key,
+            None => self.stored_key(org, key_id, epoch)?,
+        };
+        let plaintext = seal::open(Owner { org, subject, key_id }, &secret, binding, value)?;
         rmp_serde::from_slice(&plaintext).map_err(|error| CryptError::Decode(error.to_string()))
     }
 
@@ -143,9 +149,10 @@ impl KeyRing {
         org: OrgId,
         subjects: impl IntoIterator<Item = SubjectId>,
     ) -> Result<(), CryptError> {
-        let subjects: Vec<SubjectId> = {
+        let (subjects, epoch): (Vec<SubjectId>, u64) = {
             let cache = self.cache();
-            subjects.into_iter().filter(|it| cache.of_subject(org, *it).is_none()).collect()
+            let unknown = subjects.into_iter().filter(|it| cache.of_subject(org, *it).is_none());
+            (unknown.collect(), cache.epoch())
         };
         if subjects.is_empty() {
             return Ok(());
@@ -153,7 +160,7 @@ impl KeyRing {
         let keys = self.store.data_keys(org, &subjects)?;
         let mut cache = self.cache();
         for (subject, key) in subjects.into_iter().zip(keys) {
-            cache.insert(org, subject, key);
+            cache.insert(epoch, org, subject, key);
         }
         Ok(())
     }
@@ -176,16 +183,28 @@ impl KeyRing {
     }
 
     /// HMAC-SHA256 of `bytes` under the organization's index key: equal values can be found again without
-    /// being stored.
+    /// being stored. It outlives the erasure of a person: for what a person said, use
+    /// [`KeyRing::subject_hash`].
     ///
     /// # Errors
     /// [`CryptError`].
     pub fn keyed_hash(&self, org: OrgId, bytes: &[u8]) -> Result<[u8; 32], CryptError> {
-        let key = self.index_key(org)?;
-        let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&key.0)
-            .map_err(|_| CryptError::Malformed { what: "index key" })?;
-        mac.update(bytes);
-        Ok(mac.finalize().into_bytes().into())
+        self.index_key(org)?.mac(&[bytes])
+    }
+
+    /// HMAC-SHA256 of `bytes` under a key derived from the data key of `subject`: once that key is
+    /// destroyed, nobody can test a guessed text against it.
+    ///
+    /// # Errors
+    /// [`CryptError`].
+    pub fn subject_hash(
+        &self,
+        org: OrgId,
+        subject: SubjectId,
+        bytes: &[u8],
+    ) -> Result<[u8; 32], CryptError> {
+        let key = self.data_key(org, subject)?;
+        key.secret.derive(&[b"ledgerline subject hash v1\0"])?.mac(&[bytes])
     }
 
     fn index_key(&self, org: OrgId) -> Result<Secret, CryptError> {
@@ -194,36 +213,36 @@ impl KeyRing {
             return Ok(key);
         }
         let key = self.store.index_key(org)?;
-        self.cache().insert_index_key(org, key);
+        self.cache().insert_index_key(org, key.clone());
         Ok(key)
     }
 
     fn data_key(&self, org: OrgId, subject: SubjectId) -> Result<DataKey, CryptError> {
-        let cached = self.cache().of_subject(org, subject);
+        let (cached, epoch) = {
+            let cache = self.cache();
+            (cache.of_subject(org, subject), cache.epoch())
+        };
         if let Some(key) = cached {
             return Ok(key);
         }
-        let keys = self.store.data_keys(org, &[subject])?;
-        let key = *keys.first().ok_or(CryptError::Malformed { what: "data key" })?;
-        self.cache().insert(org, subject, key);
+        let mut keys = self.store.data_keys(org, &[subject])?;
+        let key = keys.pop().ok_or(CryptError::Malformed { what: "data key" })?;
+        self.cache().insert(epoch, org, subject, key.clone());
         Ok(key)
     }
 
-    fn stored_key(&self, org: OrgId, key_id: KeyId) -> Result<Secret, CryptError> {
+    fn stored_key(
+        &self,
+        org: OrgId,
+        key_id: KeyId,
+        epoch: u64,
+    ) -> Result<(SubjectId, Secret), CryptError> {
         let Some((subject, key)) = self.store.data_key_by_id(org, key_id)? else {
             return Err(CryptError::NoKey { key_id });
         };
-        self.cache().insert(org, subject, key);
-        Ok(key.secret)
+        self.cache().insert_opening(epoch, org, subject, &key);
+        Ok((subject, key.secret))
     }
-}
-
-fn associated_data(org: OrgId, key_id: KeyId) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    let (head, tail) = bytes.split_at_mut(16);
-    head.copy_from_slice(org.uuid().as_bytes());
-    tail.copy_from_slice(key_id.uuid().as_bytes());
-    bytes
 }
 
 #[cfg(test)]

@@ -27,7 +27,17 @@ pub(crate) enum Op {
         offset: u64,
         bytes: Arc<[u8]>,
     },
+    /// Zeros written to get space.
+    Reserve {
+        inode: usize,
+        offset: u64,
+        bytes: Arc<[u8]>,
+    },
     SyncData {
+        inode: usize,
+    },
+    /// The system gave up on what was to be synced: it still shows it, and will not try again.
+    SyncFailed {
         inode: usize,
     },
     /// A sync that was asked for and not made.
@@ -50,6 +60,30 @@ pub(crate) enum Kind {
     SyncDirectory,
 }
 
+/// One failure to come, or a disk that is broken from then on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trouble {
+    /// Operations that still go well.
+    pub(crate) after: usize,
+    pub(crate) error: io::ErrorKind,
+    /// Whether every later operation that this can happen to fails as well.
+    pub(crate) lasts: bool,
+    /// How much of a failing write is done: of so many parts …
+    pub(crate) parts: usize,
+    /// … so many.
+    pub(crate) done: usize,
+}
+
+impl Trouble {
+    /// A full disk refuses new space only.
+    fn concerns(&self, op: &Op) -> bool {
+        match self.error {
+            io::ErrorKind::StorageFull => matches!(op, Op::Create { .. } | Op::Reserve { .. }),
+            _ => true,
+        }
+    }
+}
+
 /// Syncs this disk does not make.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Skips {
@@ -68,6 +102,9 @@ pub(crate) struct Contents {
     names: BTreeMap<String, usize>,
     skips: Skips,
     failing: Option<(Kind, io::ErrorKind)>,
+    trouble: Option<Trouble>,
+    /// Operations that failed.
+    pub(crate) failures: u64,
 }
 
 /// A handle of the disk. Clones share it.
@@ -113,6 +150,11 @@ impl SimDisk {
         self.lock().failing = failing;
     }
 
+    /// What will go wrong.
+    pub(crate) fn trouble(&self, trouble: Option<Trouble>) {
+        self.lock().trouble = trouble;
+    }
+
     /// What a reader of the disk sees now.
     pub(crate) fn live(&self) -> Image {
         let contents = self.lock();
@@ -135,6 +177,9 @@ impl SimDisk {
             return Err(error.into());
         }
         let op = op(&contents)?;
+        if let Some(error) = contents.trouble(&op) {
+            return Err(error.into());
+        }
         contents.apply(&op);
         contents.ops.push(op);
         Ok(())
@@ -146,6 +191,36 @@ impl SimDisk {
 }
 
 impl Contents {
+    /// Whether this operation fails now; what it still does is done.
+    fn trouble(&mut self, op: &Op) -> Option<io::ErrorKind> {
+        let mut trouble = self.trouble.take()?;
+        if !trouble.concerns(op) {
+            self.trouble = Some(trouble);
+            return None;
+        }
+        if let Some(after) = trouble.after.checked_sub(1) {
+            trouble.after = after;
+            self.trouble = Some(trouble);
+            return None;
+        }
+        self.trouble = trouble.lasts.then_some(trouble);
+        self.failures += 1;
+        let partial = match op {
+            Op::SyncData { inode } => Some(Op::SyncFailed { inode: *inode }),
+            Op::Write { inode, offset, bytes } => {
+                let done = bytes.len() / trouble.parts.max(1) * trouble.done;
+                let bytes = bytes.get(..done.min(bytes.len())).unwrap_or_default().into();
+                Some(Op::Write { inode: *inode, offset: *offset, bytes })
+            }
+            _ => None,
+        };
+        if let Some(partial) = partial {
+            self.apply(&partial);
+            self.ops.push(partial);
+        }
+        Some(trouble.error)
+    }
+
     fn apply(&mut self, op: &Op) {
         match op {
             Op::Create { name, inode } => {
@@ -160,12 +235,12 @@ impl Contents {
             Op::Remove { name } => {
                 self.names.remove(name);
             }
-            Op::Write { inode, offset, bytes } => {
+            Op::Write { inode, offset, bytes } | Op::Reserve { inode, offset, bytes } => {
                 if let Some(file) = self.inodes.get_mut(*inode) {
                     put(file, *offset, bytes);
                 }
             }
-            Op::SyncDirectory | Op::SyncData { .. } | Op::Skipped => {}
+            Op::SyncDirectory | Op::SyncData { .. } | Op::SyncFailed { .. } | Op::Skipped => {}
         }
     }
 }
@@ -235,13 +310,6 @@ struct SimFile {
     inode: usize,
 }
 
-impl SimFile {
-    fn write(&self, kind: Kind, bytes: Arc<[u8]>, offset: u64) -> io::Result<()> {
-        let inode = self.inode;
-        self.disk.change(Some(kind), |_| Ok(Op::Write { inode, offset, bytes }))
-    }
-}
-
 impl DiskFile for SimFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.disk.lock().inodes.get(self.inode).map_or(0, |file| file.len() as u64))
@@ -260,12 +328,14 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.write(Kind::Write, bytes.into(), offset)
+        let (inode, bytes) = (self.inode, bytes.into());
+        self.disk.change(Some(Kind::Write), |_| Ok(Op::Write { inode, offset, bytes }))
     }
 
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()> {
         let zeros = vec![0; usize::try_from(bytes).unwrap_or(0)];
-        self.write(Kind::Allocate, zeros.into(), offset)
+        let (inode, bytes) = (self.inode, zeros.into());
+        self.disk.change(Some(Kind::Allocate), |_| Ok(Op::Reserve { inode, offset, bytes }))
     }
 
     fn sync_data(&self) -> io::Result<()> {

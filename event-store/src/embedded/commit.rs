@@ -171,7 +171,11 @@ impl Committer {
             if self.faults.acknowledge_before_sync() {
                 group.jobs.iter_mut().for_each(|job| job.answer(Ok(())));
             }
-            self.active.sync().map_err(|error| Failure::Unknown("the sync", error))?;
+            let synced = match self.active.sync() {
+                Err(_) if self.faults.retry_failed_sync() => self.active.sync(),
+                outcome => outcome,
+            };
+            synced.map_err(|error| Failure::Unknown("the sync", error))?;
             self.buffer.clear();
             self.publish(group);
         }

@@ -138,18 +138,21 @@ fn settle(
     if let Some((segment, scanned)) = end {
         let mut active = Active::resume(segment, &scanned, epoch, sizes)
             .map_err(at.io("reading a segment's length"))?;
-        if let Some(until) = scanned.torn_until.filter(|_| !faults.keep_torn_tail()) {
+        if let Some(until) = scanned.torn_until {
             tracing::warn!(
                 segment = %active.segment().name,
                 offset = scanned.tail,
                 bytes = until - scanned.tail,
                 "an unfinished last write was discarded"
             );
-            active.wipe(until).map_err(at.io("discarding an unfinished write"))?;
         }
-        if !faults.no_sync_at_open() {
-            // Before the mark is written: a mark that outlives what it vouches for would look like damage.
+        // Before the mark is written: a mark that outlives what it vouches for would look like damage.
+        if faults.sync_only_at_open() || faults.keep_torn_tail() {
             active.sync().map_err(at.io("syncing a segment"))?;
+        } else if !faults.no_sync_at_open() {
+            active
+                .write_again(scanned.last_write)
+                .map_err(at.io("making a segment's end durable"))?;
         }
         if !scanned.sealed {
             if !faults.no_sync_at_open() {

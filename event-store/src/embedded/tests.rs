@@ -149,9 +149,9 @@ fn every_flipped_bit_is_refused_or_cuts_nothing_but_the_closing_mark() {
     for (name, bytes) in &image.files {
         let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
         let mark = used.next_multiple_of(8) - frame::frame_bytes(0);
-        for at in 0..used {
+        for (at, bit) in (0..used).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
             let mut damaged = image.clone();
-            damaged.files.get_mut(name).unwrap()[at] ^= 1 << (at % 8);
+            damaged.files.get_mut(name).unwrap()[at] ^= 1 << bit;
             let disk = SimDisk::new(damaged, &[], Skips::default());
             match open_with(&disk, Faults::default()) {
                 Err(OpenError::Damaged { segment, .. }) => assert_eq!(&segment, name),

@@ -32,6 +32,8 @@ impl From<io::Error> for Problem {
 pub(crate) struct Scanned {
     /// Offset behind the last good frame.
     pub(crate) tail: u64,
+    /// Where the last write to the segment began; the header's end if there was none.
+    pub(crate) last_write: u64,
     /// Whether the last good frame is a seal.
     pub(crate) sealed: bool,
     /// Where bytes of an unfinished write end, if there are any behind the tail.
@@ -62,6 +64,7 @@ pub(crate) fn scan(
     let mut cursor = Cursor::new(Arc::clone(segment), HEADER_BYTES as u64);
     let mut scanned = Scanned {
         tail: HEADER_BYTES as u64,
+        last_write: HEADER_BYTES as u64,
         sealed: false,
         torn_until: None,
         frames: 0,
@@ -77,6 +80,12 @@ pub(crate) fn scan(
         };
         let (offset, Some(frame)) = (cursor.offset(), cursor.frame()) else {
             if last {
+                if scanned.frames == 0 && foreign_frame(segment)? {
+                    return Err(damaged(
+                        0,
+                        "the header is not the one its frames were written under",
+                    ));
+                }
                 scanned.torn_until = unfinished(segment, scanned.tail, reason.unwrap_or_default())?;
                 return Ok(scanned);
             }
@@ -90,6 +99,7 @@ pub(crate) fn scan(
         }
         scanned.epoch = frame.head.epoch;
         scanned.tail = cursor.next_offset();
+        scanned.last_write = offset.saturating_sub(u64::from(frame.head.group_bytes));
         match frame.head.kind {
             Kind::Events => {
                 visit(&frame, offset).map_err(|reason| damaged(offset, &reason))?;
@@ -113,6 +123,23 @@ pub(crate) fn scan(
         scanned.frames += 1;
         scanned.chain = crc32c::crc32c_append(scanned.chain, &frame.crc.to_le_bytes());
     }
+}
+
+/// Whether the first frame is intact and of another segment. The first stretch of a segment was zeros, and
+/// durable, before it became part of the log: what an earlier file left on the disk cannot show there. So
+/// it is the header that is from elsewhere, and calling the log empty would lose it.
+fn foreign_frame(segment: &Segment) -> Result<bool, Problem> {
+    let mut head = [0; 12];
+    segment.file.read_at(&mut head, HEADER_BYTES as u64)?;
+    let Some(bytes) = frame::claimed_bytes(&head) else { return Ok(false) };
+    let salt = head.last_chunk().map_or(0, |salt| u32::from_le_bytes(*salt));
+    if salt == segment.salt {
+        return Ok(false);
+    }
+    let mut frame = vec![0; bytes];
+    let read = segment.file.read_at(&mut frame, HEADER_BYTES as u64)?;
+    let frame = frame.get(..read).unwrap_or_default();
+    Ok(frame::verify(frame, salt, segment.faults).is_ok())
 }
 
 /// Looks at everything behind the tail. `None`: all zeros. `Some`: an unfinished last write, up to there.

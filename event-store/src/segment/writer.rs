@@ -219,13 +219,20 @@ impl Active {
         self.sync()
     }
 
-    /// Overwrites the bytes of an unfinished write with zeros, durably: they must not come to life behind
-    /// a later frame of the same length.
-    pub(crate) fn wipe(&self, until: u64) -> io::Result<()> {
-        const ZEROS: [u8; 4_096] = [0; 4_096];
+    /// Writes the segment from `from` to the tail once more as it is read, and zeros behind it, durably.
+    ///
+    /// After a failed sync, the system shows bytes that it never wrote and no longer means to write; a later
+    /// sync has nothing to do then and succeeds. Only writing them again makes them durable. The zeros are
+    /// for the bytes of an unfinished write: they must not come to life behind a later frame of the same
+    /// length.
+    pub(crate) fn write_again(&self, from: u64) -> io::Result<()> {
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        let mut bytes = vec![0; usize::try_from(self.tail.saturating_sub(from)).unwrap_or(0)];
+        let read = self.segment.file.read_at(&mut bytes, from)?;
+        self.segment.file.write_at(bytes.get(..read).unwrap_or_default(), from)?;
         let mut at = self.tail;
-        while at < until {
-            let step = (until - at).min(ZEROS.len() as u64);
+        while at < self.allocated {
+            let step = (self.allocated - at).min(ZEROS.len() as u64);
             let zeros = usize::try_from(step).ok().and_then(|step| ZEROS.get(..step));
             self.segment.file.write_at(zeros.unwrap_or(&ZEROS), at)?;
             at += step;

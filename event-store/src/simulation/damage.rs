@@ -1,4 +1,4 @@
-//! Damage to stored bytes that no power cut explains: it must be refused, never cut away.
+//! Damage to stored bytes that no power cut explains: it must be refused, never cut away, never served.
 
 use super::life::{self, Life, Plan};
 use super::random::Random;
@@ -7,44 +7,100 @@ use crate::embedded::{EmbeddedLog, OpenError};
 use crate::segment::frame;
 use crate::segment::header::HEADER_BYTES;
 
+const SECTOR_BYTES: usize = 512;
+
 /// Where the durable bytes of a segment are.
+#[derive(Clone)]
 struct Written {
     name: String,
     /// Where the last write to the log began; damage before it can be told from a tear.
     last_write: usize,
 }
 
-/// Damages the disk a life left behind in one place, and opens the log.
-pub(crate) fn strike(life: &Life, plan: &Plan, random: &mut Random) -> Result<(), String> {
+/// A kind of damage.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// One bit is another.
+    FlippedBit,
+    /// A sector reads as zeros.
+    ZeroedSector,
+    /// A write went to another place: a sector holds what belongs into another one.
+    MisdirectedSector,
+    /// A write never arrived: a sector holds what an earlier log left there.
+    LostSector,
+    /// A segment with others behind it is gone.
+    LostSegment,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [
+        Self::FlippedBit,
+        Self::ZeroedSector,
+        Self::MisdirectedSector,
+        Self::LostSector,
+        Self::LostSegment,
+    ];
+}
+
+/// Damages the disk a life left behind in one place, and opens the log. `earlier` is what lay on the disk
+/// before. False: the damage would have changed nothing.
+pub(crate) fn strike(
+    life: &Life,
+    plan: &Plan,
+    earlier: &[Vec<u8>],
+    random: &mut Random,
+) -> Result<bool, String> {
     let mut image = life.disk.live();
+    let kind = Kind::ALL.get(random.index(Kind::ALL.len())).copied().unwrap_or(Kind::FlippedBit);
+    let Some(what) = damage(&mut image, kind, earlier, random) else { return Ok(false) };
+    match opened(image, plan) {
+        Err(OpenError::Damaged { .. }) => Ok(true),
+        Err(error) => Err(format!("{what} gave another error: {error}")),
+        Ok(_) => Err(format!("{what} was not noticed")),
+    }
+}
+
+/// Does the damage and says what it is; nothing if nothing would differ.
+fn damage(
+    image: &mut Image,
+    kind: Kind,
+    earlier: &[Vec<u8>],
+    random: &mut Random,
+) -> Option<String> {
     let segments: Vec<Written> = image
         .files
         .iter()
         .map(|(name, bytes)| Written { name: name.clone(), last_write: last_write(bytes) })
         .collect();
-    let Some(target) = segments.get(random.index(segments.len())) else { return Ok(()) };
-    let Some(bytes) = image.files.get_mut(&target.name) else { return Ok(()) };
+    let number = random.index(segments.len());
+    let target = segments.get(number)?.clone();
     let at = random.index(target.last_write);
-    let what = if random.one_in(2) {
-        if let Some(byte) = bytes.get_mut(at) {
-            *byte ^= 1 << random.below(8);
+    let sector = at / SECTOR_BYTES * SECTOR_BYTES;
+    let end = (sector + SECTOR_BYTES).min(target.last_write);
+    let what = format!("{kind:?} in {} at {at}", target.name);
+    let replacement = match kind {
+        Kind::FlippedBit => {
+            *image.files.get_mut(&target.name)?.get_mut(at)? ^= 1 << random.below(8);
+            return Some(what);
         }
-        format!("a flipped bit in {} at {at}", target.name)
-    } else {
-        let sector = at / 512 * 512;
-        let end = (sector + 512).min(target.last_write);
-        let hole = bytes.get_mut(sector..end).unwrap_or_default();
-        if hole.iter().all(|byte| *byte == 0) {
-            return Ok(());
+        Kind::LostSegment => {
+            // The last one is missed only by who remembers it: that is what signed checkpoints are for.
+            (number + 1 < segments.len()).then_some(())?;
+            image.files.remove(&target.name)?;
+            return Some(what);
         }
-        hole.fill(0);
-        format!("a zeroed sector in {} at {sector}", target.name)
+        Kind::ZeroedSector => vec![0; end - sector],
+        Kind::MisdirectedSector => {
+            let source = segments.get(random.index(segments.len()))?;
+            let from = random.index(source.last_write) / SECTOR_BYTES * SECTOR_BYTES;
+            image.files.get(&source.name)?.get(from..from + end - sector)?.to_vec()
+        }
+        Kind::LostSector => earlier.get(number)?.get(sector..end)?.to_vec(),
     };
-    match opened(image, plan) {
-        Err(OpenError::Damaged { .. }) => Ok(()),
-        Err(error) => Err(format!("{what} gave another error: {error}")),
-        Ok(_) => Err(format!("{what} was not noticed")),
-    }
+    let place = image.files.get_mut(&target.name)?.get_mut(sector..end)?;
+    (*place != *replacement).then_some(())?;
+    place.copy_from_slice(&replacement);
+    Some(what)
 }
 
 fn opened(image: Image, plan: &Plan) -> Result<EmbeddedLog, OpenError> {

@@ -94,57 +94,87 @@ fn file_after(
     stale: &[u8],
     random: &mut Random,
 ) -> Vec<u8> {
-    let is_sync = |op: &Op| matches!(op, Op::SyncData { inode } if *inode == wanted);
-    let synced = ops.iter().rposition(is_sync).map_or(0, |at| at + 1);
-    let mut live = base.to_vec();
-    for op in ops.iter().take(synced) {
-        if let Op::Write { inode, offset, bytes } = op
-            && *inode == wanted
-        {
-            put(&mut live, *offset, bytes);
+    let mut disk = OnDisk { live: base.to_vec(), durable: base.to_vec(), waiting: Vec::new() };
+    for op in ops {
+        match op {
+            Op::Write { inode, offset, bytes } | Op::Reserve { inode, offset, bytes }
+                if *inode == wanted =>
+            {
+                disk.write(*offset, bytes);
+            }
+            Op::SyncData { inode } if *inode == wanted => disk.sync(),
+            Op::SyncFailed { inode } if *inode == wanted => disk.give_up(stale, random),
+            _ => {}
         }
     }
-    let durable = live.clone();
-    // The sectors that made it, each as it was in memory when it was written back.
-    let kept = Kept::any(random);
-    let mut sectors: Vec<(usize, Vec<u8>)> = Vec::new();
-    for op in ops.iter().skip(synced) {
-        let Op::Write { inode, offset, bytes } = op else { continue };
-        if *inode != wanted {
-            continue;
+    disk.power_cut(stale, random)
+}
+
+/// One file: what is shown, what is safe, and what is on its way.
+struct OnDisk {
+    live: Vec<u8>,
+    durable: Vec<u8>,
+    /// Places and lengths of the writes since the last sync, each with the bytes then shown.
+    waiting: Vec<(usize, Vec<u8>)>,
+}
+
+impl OnDisk {
+    fn write(&mut self, offset: u64, bytes: &[u8]) {
+        put(&mut self.live, offset, bytes);
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let first = start / SECTOR_BYTES * SECTOR_BYTES;
+        let until = (start + bytes.len()).next_multiple_of(SECTOR_BYTES).min(self.live.len());
+        if let Some(sectors) = self.live.get(first..until) {
+            self.waiting.push((first, sectors.to_vec()));
         }
-        put(&mut live, *offset, bytes);
-        let start = usize::try_from(*offset).unwrap_or(usize::MAX);
-        let first = start / SECTOR_BYTES;
-        let last = (start + bytes.len()).div_ceil(SECTOR_BYTES);
-        let whole = random.one_in(2);
-        for sector in first..last {
-            let keep = match kept {
-                Kept::None => false,
-                Kept::All => true,
-                Kept::Writes => whole,
-                Kept::Sectors => random.one_in(2),
-            };
-            let from = sector * SECTOR_BYTES;
-            let until = (from + SECTOR_BYTES).min(live.len());
-            if let Some(bytes) = live.get(from..until).filter(|_| keep) {
-                sectors.push((from, bytes.to_vec()));
+    }
+
+    /// Everything that waits reaches the disk.
+    fn sync(&mut self) {
+        for (at, bytes) in std::mem::take(&mut self.waiting) {
+            put(&mut self.durable, at as u64, &bytes);
+        }
+    }
+
+    /// Some of what waits reaches the disk; the rest is forgotten.
+    fn give_up(&mut self, stale: &[u8], random: &mut Random) {
+        let waiting = std::mem::take(&mut self.waiting);
+        // The sectors that made it, each as it was in memory when it was written back.
+        let kept = Kept::any(random);
+        let mut sectors: Vec<(usize, &[u8])> = Vec::new();
+        let mut length = self.durable.len();
+        for (at, bytes) in &waiting {
+            length = length.max(at + bytes.len());
+            let whole = random.one_in(2);
+            for (number, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
+                let keep = match kept {
+                    Kept::None => false,
+                    Kept::All => true,
+                    Kept::Writes => whole,
+                    Kept::Sectors => random.one_in(2),
+                };
+                if keep {
+                    sectors.push((at + number * SECTOR_BYTES, sector));
+                }
             }
         }
-    }
-    let mut file = durable;
-    let grown = matches!(kept, Kept::All) || random.one_in(2);
-    if grown && live.len() > file.len() {
-        let from = file.len();
-        file.resize(live.len(), 0);
-        if random.one_in(2) {
-            overwrite(&mut file, from, stale.get(from..).unwrap_or_default());
+        let grown = matches!(kept, Kept::All) || random.one_in(2);
+        if grown && length > self.durable.len() {
+            let from = self.durable.len();
+            self.durable.resize(length, 0);
+            if random.one_in(2) {
+                overwrite(&mut self.durable, from, stale.get(from..).unwrap_or_default());
+            }
+        }
+        for (from, bytes) in sectors {
+            overwrite(&mut self.durable, from, bytes);
         }
     }
-    for (from, bytes) in sectors {
-        overwrite(&mut file, from, &bytes);
+
+    fn power_cut(mut self, stale: &[u8], random: &mut Random) -> Vec<u8> {
+        self.give_up(stale, random);
+        self.durable
     }
-    file
 }
 
 /// Writes what fits without growing the file.

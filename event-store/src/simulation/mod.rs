@@ -5,13 +5,16 @@
 //! left, must hold everything it had acknowledged or shown, nothing that was never appended, and no part
 //! of an append; it then goes on, and the power may go away again. Nothing here knows how the log works.
 //!
+//! The disk may also fail: see [`trouble`]. And it may lie: see [`damage`].
+//!
 //! The same histories run against deliberately broken variants. A simulation that does not catch them all
 //! proves nothing about the good one.
 
 mod damage;
-mod image;
+pub(crate) mod image;
 mod life;
-mod random;
+pub(crate) mod random;
+mod trouble;
 mod truth;
 
 #[cfg(test)]
@@ -53,11 +56,15 @@ pub enum Variant {
     CutAtAnyDamage,
     /// Shows what it finds at opening without making it durable.
     NoSyncAtOpen,
+    /// Makes what it finds at opening durable by a sync alone, without writing it again.
+    SyncOnlyAtOpen,
+    /// Syncs again after a failed sync and takes that for success.
+    RetryFailedSync,
 }
 
 impl Variant {
     /// Every broken variant.
-    pub const BROKEN: [Self; 8] = [
+    pub const BROKEN: [Self; 10] = [
         Self::NoSync,
         Self::AcknowledgeBeforeSync,
         Self::VisibleBeforeDurable,
@@ -66,6 +73,8 @@ impl Variant {
         Self::NoDirectorySync,
         Self::CutAtAnyDamage,
         Self::NoSyncAtOpen,
+        Self::SyncOnlyAtOpen,
+        Self::RetryFailedSync,
     ];
 
     fn faults(self) -> Faults {
@@ -75,6 +84,8 @@ impl Variant {
             no_crc: self == Self::NoCrc,
             cut_at_any_damage: self == Self::CutAtAnyDamage,
             no_sync_at_open: self == Self::NoSyncAtOpen,
+            sync_only_at_open: self == Self::SyncOnlyAtOpen,
+            retry_failed_sync: self == Self::RetryFailedSync,
             ..FaultSet::default()
         };
         Faults { set }
@@ -103,20 +114,36 @@ pub struct Report {
     pub power_cuts: u64,
     /// Processes killed while the system lived on.
     pub kills: u64,
+    /// Operations of the disk that failed.
+    pub failed_operations: u64,
     /// Places damaged.
     pub damages: u64,
     /// Broken promises; at most one for each seed.
     pub failures: Vec<Failure>,
 }
 
+impl Report {
+    /// Adds what another part of the same simulation went through.
+    pub fn add(&mut self, other: Self) {
+        self.histories += other.histories;
+        self.power_cuts += other.power_cuts;
+        self.kills += other.kills;
+        self.failed_operations += other.failed_operations;
+        self.damages += other.damages;
+        self.failures.extend(other.failures);
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} histories, {} power cuts, {} kills, {} damaged places, {} failures",
+            "{} histories, {} power cuts, {} kills, {} failed operations, {} damaged places, \
+             {} failures",
             self.histories,
             self.power_cuts,
             self.kills,
+            self.failed_operations,
             self.damages,
             self.failures.len()
         )?;
@@ -158,9 +185,11 @@ fn history(seed: u64, variant: Variant, report: &mut Report) -> Result<(), Strin
                 .map_err(|what| format!("process killed after {cut} disk operations: {what}"))?;
         }
     }
+    for _ in 0..4 {
+        trouble::meet(&plan, &earlier, &mut random, report)?;
+    }
     for _ in 0..8 {
-        report.damages += 1;
-        damage::strike(&first, &plan, &mut random)?;
+        report.damages += u64::from(damage::strike(&first, &plan, &earlier, &mut random)?);
     }
     Ok(())
 }

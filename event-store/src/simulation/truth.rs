@@ -59,6 +59,27 @@ impl Truth {
         })
     }
 
+    /// Forgets what was refused: everything from this position on.
+    pub(crate) fn never_was(&mut self, first: u64) {
+        let before = first.saturating_sub(1);
+        self.events.truncate(usize::try_from(before).unwrap_or(usize::MAX));
+        self.ends.retain(|end| *end <= before);
+    }
+
+    /// Holds an open log against the ledger: it shows what was acknowledged, and nothing else.
+    pub(crate) fn shows(&self, log: &dyn EventReader) -> Result<(), String> {
+        if log.head().0 != self.claimed {
+            return Err(format!("{} was acknowledged, {} is shown", self.claimed, log.head().0));
+        }
+        let stored = read_all(log)?;
+        if stored.len() as u64 != self.claimed {
+            return Err(format!("{} events are read of {}", stored.len(), self.claimed));
+        }
+        stored.iter().zip(self.events.iter().zip(1..)).try_for_each(
+            |(recorded, ((event, version), position))| same(recorded, event, *version, position),
+        )
+    }
+
     /// Holds a reopened log against the ledger; what is beyond its end never happened.
     pub(crate) fn settle(&mut self, log: &dyn EventReader) -> Result<(), String> {
         let head = log.head().0;

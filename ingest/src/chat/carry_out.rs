@@ -1,5 +1,6 @@
 //! Effects of the core on a chat.
 
+use ledgerline_event_store::crypt::Binding;
 use ledgerline_routing_core::{Effect, EffectId, ReleaseReason};
 use ledgerline_schemas::command::Command;
 use ledgerline_schemas::event::media::{MediaSide, ReleaseSide};
@@ -29,7 +30,14 @@ impl Session {
                 self.collect(id, run_id, seq, timeout_ms);
             }
             Effect::DeliverMessage { message_id, author, body, .. } => {
-                let text = self.edge.keys.open(self.edge.org_id, &body).ok();
+                let text = self
+                    .edge
+                    .keys
+                    .open(self.edge.org_id, Binding::said(interaction_id), &body)
+                    .ok();
+                if let Some(text) = &text {
+                    self.watch.heard(text);
+                }
                 metrics::counter!("ledgerline_chat_messages_total", "author" => author.name())
                     .increment(1);
                 let frame = ToCustomer::Message { message_id, author, text };
@@ -52,6 +60,7 @@ impl Session {
 
     fn prompt(&mut self, text: String) {
         if !text.is_empty() {
+            self.watch.heard(&text);
             self.tell(None, None, &ToCustomer::Prompt { text });
         }
     }

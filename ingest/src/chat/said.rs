@@ -1,5 +1,6 @@
 //! A line of the customer's: input of a menu while one waits for it, a message otherwise.
 
+use ledgerline_event_store::crypt::Purpose;
 use ledgerline_schemas::command::Command;
 use ledgerline_schemas::event::Event;
 use ledgerline_schemas::event::message::MessageAuthor;
@@ -31,17 +32,20 @@ impl Session {
         if self.seen.contains(&line.as_message) || self.seen.contains(&line.as_input) {
             return ToCustomer::Accepted { client_message_id, message_id };
         }
+        // What the other sockets show is what is recorded.
+        let text = self.watch.mask(text);
         let echo = ToCustomer::Message {
             message_id,
             author: MessageAuthor::Customer,
-            text: Some(text.clone()),
+            text: Some(text.as_str().to_owned()),
         };
-        let choice = choice(&text);
+        let choice = choice(text.as_str());
         let (org_id, keys) = (self.edge.org_id, &self.edge.keys);
-        let sealed = match SealedText::of(keys, org_id, self.interaction_id, text).await {
-            Ok(sealed) => sealed,
-            Err(error) => return refused(&error, client_message_id),
-        };
+        let sealed =
+            match SealedText::of(keys, org_id, self.interaction_id, Purpose::Said, text).await {
+                Ok(sealed) => sealed,
+                Err(error) => return refused(&error, client_message_id),
+            };
         match self.bring(line, choice, sealed).await {
             Ok(Some((command_id, position))) => {
                 self.seen.insert(command_id);

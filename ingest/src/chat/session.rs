@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use super::edge::ChatEdge;
 use super::frame::ToCustomer;
 use super::transcript::{ChatStage, transcript};
+use crate::card_filter::Watch;
 use crate::http::port::submit_surely;
 
 /// Prompts kept for a customer who is between two sockets.
@@ -76,6 +77,8 @@ pub(super) struct Session {
     pub(super) collecting: Option<Collecting>,
     /// Commands of this chat that are facts already.
     pub(super) seen: BTreeSet<CommandId>,
+    /// Whether the conversation came to speak of card codes.
+    pub(super) watch: Watch,
     sockets: BTreeMap<u64, Socket>,
     pending: VecDeque<ToCustomer>,
     alone_until: Option<Instant>,
@@ -106,6 +109,7 @@ impl Session {
             interaction_id,
             collecting: None,
             seen: BTreeSet::new(),
+            watch: Watch::default(),
             sockets: BTreeMap::new(),
             pending: VecDeque::new(),
             alone_until,
@@ -115,7 +119,12 @@ impl Session {
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Input>) {
         // A process that restarted has to know which lines are facts already.
         match transcript(&*self.edge.reader, &self.edge.keys, self.interaction_id) {
-            Ok(transcript) => self.seen = transcript.commands,
+            Ok(transcript) => {
+                for line in transcript.lines.iter().filter_map(|line| line.text.as_ref()) {
+                    self.watch.heard(line);
+                }
+                self.seen = transcript.commands;
+            }
             Err(error) => tracing::error!(%error, "reading a chat's history failed"),
         }
         loop {

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use ledgerline_access::Action;
+use ledgerline_event_store::crypt::Purpose;
 use ledgerline_schemas::command::{Command, Commanded};
 use ledgerline_schemas::config::{ChannelType, EntityKind, EntryPoint};
 use ledgerline_schemas::id::{CommandId, CorrelationId, InteractionId, OrgId};
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use super::session::media_leg_id;
 use super::text::SealedText;
 use super::token;
+use crate::card_filter::mask;
 use crate::http::Caller;
 use crate::http::body::Body;
 use crate::http::doors::{Doors, Organization};
@@ -66,10 +68,15 @@ pub(super) async fn start(
             return Err(Problem::invalid("name", format!("is longer than {NAME_BYTES_MAX} bytes")));
         }
         Some(name) => {
-            let sealed =
-                SealedText::of(&organization.keys, organization.org_id, interaction_id, name)
-                    .await
-                    .map_err(|error| Problem::from(error).field("name"))?;
+            let sealed = SealedText::of(
+                &organization.keys,
+                organization.org_id,
+                interaction_id,
+                Purpose::Origin,
+                mask(name),
+            )
+            .await
+            .map_err(|error| Problem::from(error).field("name"))?;
             (Some(sealed.body), Some(sealed.subject_id))
         }
         None => (None, None),

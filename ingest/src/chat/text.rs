@@ -1,11 +1,12 @@
 //! Text of a conversation on its way into a command: checked, then sealed.
 
 use axum::http::StatusCode;
-use ledgerline_event_store::crypt::{CryptError, KeyRing};
+use ledgerline_event_store::crypt::{Binding, CryptError, KeyRing, Purpose};
 use ledgerline_schemas::Sensitive;
 use ledgerline_schemas::id::{InteractionId, OrgId, SubjectId};
 use ledgerline_schemas::limits::MESSAGE_BYTES_MAX;
 
+use crate::card_filter::Masked;
 use crate::http::problem::Problem;
 
 /// A text that only the key ring opens.
@@ -13,7 +14,7 @@ use crate::http::problem::Problem;
 pub struct SealedText {
     /// The sealed text.
     pub body: Sensitive<String>,
-    /// Keyed hash of the text, lower-case hex.
+    /// Hash of the text under the customer's key, lower-case hex; means nothing once that is destroyed.
     pub keyed_sha256: String,
     /// Whose key sealed it: the customer of the interaction, also for what the agent writes.
     pub subject_id: SubjectId,
@@ -58,8 +59,10 @@ impl SealedText {
         keys: &KeyRing,
         org_id: OrgId,
         interaction_id: InteractionId,
-        text: String,
+        purpose: Purpose,
+        text: Masked,
     ) -> Result<Self, TextError> {
+        let text = text.into_string();
         if text.trim().is_empty() {
             return Err(TextError::Empty);
         }
@@ -68,23 +71,27 @@ impl SealedText {
         }
         let keys = keys.clone();
         // The first text of a customer makes a key and waits for the disk.
-        tokio::task::spawn_blocking(move || Self::seal(&keys, org_id, interaction_id, &text))
-            .await
-            .map_err(|_| TextError::Stopped)?
-            .map_err(TextError::Seal)
+        tokio::task::spawn_blocking(move || {
+            let binding = Binding { purpose, interaction: Some(interaction_id) };
+            Self::seal(&keys, org_id, interaction_id, binding, &text)
+        })
+        .await
+        .map_err(|_| TextError::Stopped)?
+        .map_err(TextError::Seal)
     }
 
     fn seal(
         keys: &KeyRing,
         org_id: OrgId,
         interaction_id: InteractionId,
+        binding: Binding,
         text: &String,
     ) -> Result<Self, CryptError> {
         // Nobody knows who an anonymous visitor is, so each chat is a person of its own to erase.
         let subject_id = keys.subject_id(org_id, "chat", &interaction_id.to_string())?;
         Ok(Self {
-            body: keys.seal(org_id, subject_id, text)?,
-            keyed_sha256: hex(&keys.keyed_hash(org_id, text.as_bytes())?),
+            body: keys.seal(org_id, subject_id, binding, text)?,
+            keyed_sha256: hex(&keys.subject_hash(org_id, subject_id, text.as_bytes())?),
             subject_id,
         })
     }
@@ -99,6 +106,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::card_filter::mask;
 
     const ORG: OrgId = OrgId::from_u128(1);
     const CHAT: InteractionId = InteractionId::from_u128(2);
@@ -113,11 +121,11 @@ mod tests {
             ("é".repeat(MESSAGE_BYTES_MAX / 2 + 1), false),
         ] {
             let length = text.len();
-            let sealed = SealedText::of(&keys, ORG, CHAT, text).await;
+            let sealed = SealedText::of(&keys, ORG, CHAT, Purpose::Said, mask(text)).await;
             assert_eq!(sealed.is_ok(), fits, "{length} bytes");
         }
         assert!(matches!(
-            SealedText::of(&keys, ORG, CHAT, " \n".to_owned()).await,
+            SealedText::of(&keys, ORG, CHAT, Purpose::Said, mask(" \n".to_owned())).await,
             Err(TextError::Empty)
         ));
     }
@@ -125,11 +133,15 @@ mod tests {
     #[tokio::test]
     async fn sealed_text_opens_again_and_shows_nothing_of_itself() {
         let keys = KeyRing::in_memory().expect("keys");
-        let sealed =
-            SealedText::of(&keys, ORG, CHAT, "my secret".to_owned()).await.expect("sealed");
-        assert_eq!(keys.open(ORG, &sealed.body).expect("open"), "my secret");
+        let sealed = SealedText::of(&keys, ORG, CHAT, Purpose::Said, mask("my secret".to_owned()))
+            .await
+            .expect("sealed");
+        assert_eq!(keys.open(ORG, Binding::said(CHAT), &sealed.body).expect("open"), "my secret");
         assert!(!format!("{sealed:?}").contains("secret"));
         assert_eq!(sealed.keyed_sha256.len(), 64);
-        assert!(keys.open(OrgId::from_u128(9), &sealed.body).is_err(), "another organization");
+        assert!(
+            keys.open(OrgId::from_u128(9), Binding::said(CHAT), &sealed.body).is_err(),
+            "another organization"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ledgerline_event_store::crypt::KeyRing;
+use ledgerline_event_store::crypt::{Binding, KeyRing};
 use ledgerline_event_store::log::{Direction, EventReader, ReadError};
 use ledgerline_schemas::event::Event;
 use ledgerline_schemas::event::message::MessageAuthor;
@@ -76,7 +76,7 @@ pub fn transcript(
         let Some(last) = page.last() else { return Ok(transcript) };
         from = Version(last.header.version.0 + 1);
         for recorded in &page {
-            transcript.take(keys, recorded);
+            transcript.take(keys, Binding::said(interaction_id), recorded);
         }
         if page.len() < PAGE_EVENTS {
             return Ok(transcript);
@@ -85,12 +85,12 @@ pub fn transcript(
 }
 
 impl Transcript {
-    fn take(&mut self, keys: &KeyRing, recorded: &Recorded) {
+    fn take(&mut self, keys: &KeyRing, binding: Binding, recorded: &Recorded) {
         let header = &recorded.header;
         self.commands.insert(header.command_id);
         self.position = header.position;
         let open = |body: &Option<Sensitive<String>>| {
-            body.as_ref().and_then(|body| keys.open(header.org_id, body).ok())
+            body.as_ref().and_then(|body| keys.open(header.org_id, binding, body).ok())
         };
         let line = match recorded.decode() {
             Ok(Event::MessageReceived(it)) => Line {

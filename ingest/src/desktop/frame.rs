@@ -1,5 +1,6 @@
 //! What a desktop reads: the state frame and pushes, in the field names desktop software knows.
 
+use ledgerline_event_store::crypt::Binding;
 use ledgerline_routing_core::PushName;
 use ledgerline_schemas::config::{ChannelType, EntityKind, Named};
 use ledgerline_schemas::event::agent::AgentStateName;
@@ -219,7 +220,10 @@ impl<'a> PushFrame<'a> {
         let channel_type = (push.name == PushName::AgentOfferContact).then_some(&*push.detail);
         let message = push.message.as_ref().map(|(message_id, body)| Message {
             message_id: *message_id,
-            text: organization.keys.open(organization.org_id, body).ok(),
+            text: push.interaction_id.and_then(|interaction_id| {
+                let binding = Binding::said(interaction_id);
+                organization.keys.open(organization.org_id, binding, body).ok()
+            }),
         });
         Self {
             kind: push.name.name(),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
+use ledgerline_event_store::crypt::Purpose;
 use ledgerline_event_store::log::Direction;
 use ledgerline_schemas::command::Command;
 use ledgerline_schemas::config::{ChannelType, EntityKind, Named};
@@ -11,6 +12,7 @@ use ledgerline_schemas::id::{AuxCodeId, CommandId, InteractionId, MessageId, Que
 use ledgerline_schemas::{Position, StreamId, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::card_filter::mask;
 use crate::chat::text::SealedText;
 use crate::http::Caller;
 use crate::http::body::{Body, OptionalBody};
@@ -235,10 +237,15 @@ pub(super) async fn messages(
     };
     let message_id = MessageId::derived(command_id.uuid(), "message");
     let organization = &task.caller.organization;
-    let sealed =
-        SealedText::of(&organization.keys, organization.org_id, interaction_id, message.text)
-            .await
-            .map_err(Problem::from)?;
+    let sealed = SealedText::of(
+        &organization.keys,
+        organization.org_id,
+        interaction_id,
+        Purpose::Said,
+        mask(message.text),
+    )
+    .await
+    .map_err(Problem::from)?;
     let command = Command::SendMessage {
         agent_id,
         interaction_id,

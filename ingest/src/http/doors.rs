@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ledgerline_access::TokenIssuer;
 use ledgerline_event_store::crypt::KeyRing;
-use ledgerline_event_store::log::{EventReader, ReadError};
+use ledgerline_event_store::log::{EventReader, EventWriter, ReadError};
 use ledgerline_routing_core::{Effect, EffectId};
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
@@ -22,8 +22,10 @@ pub struct Organization {
     pub org_id: OrgId,
     /// Its engine.
     pub engine: Arc<dyn EnginePort>,
-    /// Its log.
+    /// Its log, for reading.
     pub reader: Arc<dyn EventReader>,
+    /// Its log, for facts that are no decision of the engine's.
+    pub log: Arc<dyn EventWriter>,
     /// Keys of personal data.
     pub keys: KeyRing,
     /// Pushes to its desktops.
@@ -46,14 +48,15 @@ impl Organization {
     pub fn new(
         org_id: OrgId,
         engine: Arc<dyn EnginePort>,
-        reader: Arc<dyn EventReader>,
+        log: Arc<dyn EventWriter>,
         keys: KeyRing,
         settings: ChatSettings,
     ) -> Arc<Self> {
+        let reader: Arc<dyn EventReader> = log.clone();
         let chats = ChatEdge::new(org_id, engine.clone(), reader.clone(), keys.clone(), settings);
         let started_at = reader.head();
         let pushes = Arc::new(PushHub::after(started_at));
-        Arc::new(Self { org_id, engine, reader, keys, pushes, chats, started_at })
+        Arc::new(Self { org_id, engine, reader, log, keys, pushes, chats, started_at })
     }
 
     /// Carries out the engine's effects on chats and desktops until the engine ends; first of all, chats

@@ -58,6 +58,15 @@ impl EnginePort for EngineHandle {
             .await?)
     }
 
+    async fn open_interactions(&self) -> Result<Vec<InteractionId>, PortError> {
+        Ok(self
+            .read(|state| {
+                let open = state.interactions().filter(|interaction| !interaction.ended);
+                open.map(|interaction| interaction.interaction_id).collect()
+            })
+            .await?)
+    }
+
     async fn entities(&self, kind: EntityKind) -> Result<Vec<EntityView>, PortError> {
         Ok(self
             .read(move |state| {

@@ -1,6 +1,6 @@
 //! What the HTTP edges share: the port to the engine, who asks, bodies, problems, measuring.
 //!
-//! The edges themselves are [`crate::desktop`], [`crate::chat`] and [`crate::admin`]; [`router`] puts them
+//! The edges themselves are [`crate::desktop`], [`crate::chat`], [`crate::admin`] and [`crate::privacy`]; [`router`] puts them
 //! together. Nothing here decides about interactions: an edge makes a command and the core decides.
 
 pub mod body;
@@ -20,12 +20,13 @@ pub use caller::Caller;
 pub use doors::{Doors, Organization};
 pub use problem::Problem;
 
-/// All HTTP doors of the ingest side: desktop, chat and administration.
+/// All HTTP doors of the ingest side: desktop, chat, administration and data protection.
 pub fn router(doors: Arc<Doors>) -> Router {
     Router::new()
         .merge(crate::desktop::routes())
         .merge(crate::chat::routes())
         .merge(crate::admin::routes())
+        .merge(crate::privacy::routes())
         .layer(axum::middleware::from_fn(observe::observe))
         .with_state(doors)
 }

@@ -174,6 +174,12 @@ pub trait EnginePort: Send + Sync + 'static {
     /// As [`EnginePort::agent`].
     async fn open_chats(&self) -> Result<Vec<InteractionId>, PortError>;
 
+    /// Interactions whose customer may still be there, calls and chats, by id.
+    ///
+    /// # Errors
+    /// As [`EnginePort::agent`].
+    async fn open_interactions(&self) -> Result<Vec<InteractionId>, PortError>;
+
     /// Entities of a kind, by name.
     ///
     /// # Errors

@@ -161,7 +161,7 @@ impl Call {
                     self.on_response(response).await;
                 }
                 Some(input) = inbox.recv() => match input {
-                    LegInput::Effect(effect) => self.on_effect(effect).await,
+                    LegInput::Effect(effect) => self.on_effect(*effect).await,
                     LegInput::Request(request) => {
                         if self.leg.on_request(&request) {
                             let agent = Actor::new(ActorType::Agent, self.agent_id);

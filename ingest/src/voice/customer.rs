@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ledgerline_event_store::crypt::Binding;
 use ledgerline_routing_core::{Effect, RejectionCode, ReleaseReason};
 use ledgerline_schemas::command::Command;
 use ledgerline_schemas::envelope::{Actor, ActorType};
@@ -25,6 +26,7 @@ use super::sip::gate::Refusal;
 use super::sip::message::Request;
 use super::sip::port::{Incoming, ServerEvent};
 use super::sip::{ALLOW, address};
+use crate::card_filter::mask;
 
 /// Seconds a caller is asked to wait when we are overloaded.
 const RETRY_AFTER: &str = "2";
@@ -153,7 +155,7 @@ impl Call {
                     self.on_transaction(event);
                 }
                 Some(input) = inbox.recv() => match input {
-                    LegInput::Effect(effect) => self.on_effect(effect).await,
+                    LegInput::Effect(effect) => self.on_effect(*effect).await,
                     LegInput::Request(request) => {
                         if self.leg.on_request(&request) {
                             self.over(ReleaseSide::Remote, 200, customer());
@@ -323,7 +325,9 @@ impl Call {
         let choice = key.map_or_else(|| "no_input".to_owned(), String::from);
         let input = match (key, self.subject) {
             (Some(_), Some(subject)) => {
-                self.leg.edge.sealed(self.leg.ids.org_id, subject, choice.clone()).await
+                let ids = self.leg.ids;
+                let binding = Binding::said(ids.interaction_id);
+                self.leg.edge.sealed(ids.org_id, subject, binding, mask(choice.clone())).await
             }
             _ => None,
         };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ledgerline_event_store::crypt::KeyRing;
+use ledgerline_event_store::crypt::{Binding, KeyRing};
 use ledgerline_schemas::Sensitive;
 use ledgerline_schemas::id::{OrgId, SubjectId};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -21,6 +21,7 @@ use super::port::{CommandPort, Numbers};
 use super::registry::Registry;
 use super::sip::gate::Refusal;
 use super::sip::port::SipPort;
+use crate::card_filter::Masked;
 
 /// One organization, without its effects.
 #[derive(Clone)]
@@ -78,11 +79,13 @@ impl Edge {
         &self,
         org_id: OrgId,
         subject: SubjectId,
-        text: String,
+        binding: Binding,
+        text: Masked,
     ) -> Option<Sensitive<String>> {
-        let keyring = self.keyring.clone();
+        let (keyring, text) = (self.keyring.clone(), text.into_string());
         let sealed =
-            tokio::task::spawn_blocking(move || keyring.seal(org_id, subject, &text)).await;
+            tokio::task::spawn_blocking(move || keyring.seal(org_id, subject, binding, &text))
+                .await;
         match sealed {
             Ok(Ok(sealed)) => Some(sealed),
             Ok(Err(error)) => {

@@ -81,7 +81,7 @@ fn carry_out(edge: &Arc<Edge>, door: &Door, effect: Effect) {
             let sent = edge
                 .registry
                 .leg(media_leg_id)
-                .is_some_and(|leg| leg.inbox.send(LegInput::Effect(effect)).is_ok());
+                .is_some_and(|leg| leg.inbox.send(LegInput::Effect(Box::new(effect))).is_ok());
             if !sent {
                 // The leg ended and said so; what was wanted of it meanwhile has no object.
                 metrics::counter!("ledgerline_voice_effects_without_leg_total").increment(1);

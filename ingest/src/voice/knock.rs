@@ -1,12 +1,12 @@
 //! The question that begins a call: does this organization take it?
 
-use ledgerline_event_store::crypt::CryptError;
+use ledgerline_event_store::crypt::{Binding, CryptError};
 use ledgerline_schemas::Sensitive;
 use ledgerline_schemas::command::Command;
 use ledgerline_schemas::config::ChannelType;
 use ledgerline_schemas::envelope::{Actor, ActorType};
 use ledgerline_schemas::event::media::MediaSide;
-use ledgerline_schemas::id::{InteractionId, MediaLegId, OrgId, SubjectId};
+use ledgerline_schemas::id::{InteractionId, MediaLegId, SubjectId};
 
 use super::edge::{Door, Edge};
 use super::leg::LegIds;
@@ -74,7 +74,7 @@ pub(super) fn ids(door: &Door, invite: &Request) -> LegIds {
 
 /// Seals the caller's number and asks.
 pub(super) async fn knock(edge: &Edge, door: &Door, ids: LegIds, caller: Caller) -> Knocked {
-    let sealed = seal_origin(edge, door.org_id, caller.origin).await;
+    let sealed = seal_origin(edge, ids, caller.origin).await;
     let (subject, origin) = match sealed {
         Ok(Some((subject, origin))) => (Some(subject), Some(origin)),
         Ok(None) => (None, None),
@@ -99,15 +99,16 @@ pub(super) async fn knock(edge: &Edge, door: &Door, ids: LegIds, caller: Caller)
 
 async fn seal_origin(
     edge: &Edge,
-    org_id: OrgId,
+    ids: LegIds,
     origin: Option<String>,
 ) -> Result<Option<(SubjectId, Sensitive<String>)>, PortError> {
     let Some(origin) = origin else { return Ok(None) };
     let keyring = edge.keyring.clone();
+    let (org_id, binding) = (ids.org_id, Binding::origin(ids.interaction_id));
     // A new person means a new key on disk.
     let sealing = tokio::task::spawn_blocking(move || {
         let subject = keyring.subject_id(org_id, "phone", &origin)?;
-        Ok::<_, CryptError>((subject, keyring.seal(org_id, subject, &origin)?))
+        Ok::<_, CryptError>((subject, keyring.seal(org_id, subject, binding, &origin)?))
     });
     match sealing.await {
         Ok(Ok(sealed)) => Ok(Some(sealed)),

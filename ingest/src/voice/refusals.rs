@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ledgerline_event_store::crypt::{CryptError, KeyRing};
+use ledgerline_event_store::crypt::{Binding, CryptError, KeyRing};
 use ledgerline_schemas::command::{Command, Commanded};
 use ledgerline_schemas::envelope::Actor;
 use ledgerline_schemas::event::media::{EdgeRequestRefused, RefusalReason};
@@ -117,7 +117,7 @@ impl Recorder {
         let sealed = tokio::task::spawn_blocking(move || {
             let text = source.to_string();
             let subject = keyring.subject_id(org_id, "ip", &text)?;
-            Ok::<_, CryptError>((subject, keyring.seal(org_id, subject, &text)?))
+            Ok::<_, CryptError>((subject, keyring.seal(org_id, subject, Binding::source(), &text)?))
         });
         match sealed.await {
             Ok(Ok((subject, sealed))) => (Some(subject), Some(sealed)),

@@ -19,7 +19,7 @@ const RETIREMENT: Duration = Duration::from_secs(32);
 #[derive(Debug)]
 pub enum LegInput {
     /// Work of the core.
-    Effect(Effect),
+    Effect(Box<Effect>),
     /// A request within the leg's dialog.
     Request(Box<Incoming>),
 }

@@ -78,13 +78,11 @@ impl Fold {
             valid_from_position: at.header.position,
         };
         if let Some(before) = before {
-            let open = self.tables.customer_activity.get(&before);
-            if open.is_some_and(|row| row.ended_time.is_none()) {
-                self.tables.customer_activity.change(at.sink, &before, |row| {
-                    row.ended_time = Some(time);
-                    row.duration_ms = Some(time.ms_since(row.created_time));
-                });
-            }
+            let is_open = |row: &CustomerActivity| row.ended_time.is_none();
+            self.tables.customer_activity.change_if(at.sink, &before, is_open, |row| {
+                row.ended_time = Some(time);
+                row.duration_ms = Some(time.ms_since(row.created_time));
+            });
         }
         self.tables.customer_activity.put(at.sink, row);
         if next_state != previous_state {

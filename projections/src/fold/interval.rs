@@ -128,43 +128,58 @@ fn at_disconnect(leg: &QueueLeg) -> Counts {
     }
 }
 
-/// Everything a leg counts, by interval.
-fn contributions(leg: &QueueLeg) -> BTreeMap<Timestamp, Counts> {
-    let mut all: BTreeMap<Timestamp, Counts> = BTreeMap::new();
-    let mut add = |time: Timestamp, counts: Counts| {
-        let sum = all.entry(interval_start(time)).or_default();
-        *sum = sum.plus(&counts);
-    };
-    add(leg.entered_time, at_entry(leg));
-    if let Some(left) = leg.left_time {
-        add(left, at_exit(leg));
+/// What a leg counts at entry, exit, end of the conversation and end of wrap-up, each with its interval.
+#[derive(Debug, Default)]
+pub(super) struct Contributions([Option<(Timestamp, Counts)>; 4]);
+
+impl Contributions {
+    /// Everything a leg counts.
+    pub(super) fn of(leg: &QueueLeg) -> Self {
+        let wrapup = leg.wrapup_time.zip(leg.wrapup_duration_ms).map(|(began, duration_ms)| {
+            let counts = Counts { wrapups: 1, sum_wrapup_ms: ms(duration_ms), ..Counts::default() };
+            (interval_start(began.plus_ms(duration_ms)), counts)
+        });
+        Self([
+            Some((interval_start(leg.entered_time), at_entry(leg))),
+            leg.left_time.map(|left| (interval_start(left), at_exit(leg))),
+            leg.disconnected_time.map(|ended| (interval_start(ended), at_disconnect(leg))),
+            wrapup,
+        ])
     }
-    if let Some(disconnected) = leg.disconnected_time {
-        add(disconnected, at_disconnect(leg));
+
+    /// What has to be added so that an interval that counts `before` counts `self`, by interval.
+    fn since(self, before: Self) -> BTreeMap<Timestamp, Counts> {
+        let mut change: BTreeMap<Timestamp, Counts> = BTreeMap::new();
+        for (old, new) in before.0.into_iter().zip(self.0) {
+            // Most events change one of the four or none.
+            if old == new {
+                continue;
+            }
+            if let Some((start, counts)) = new {
+                let sum = change.entry(start).or_default();
+                *sum = sum.plus(&counts);
+            }
+            if let Some((start, counts)) = old {
+                let sum = change.entry(start).or_default();
+                *sum = sum.minus(&counts);
+            }
+        }
+        change
     }
-    if let (Some(began), Some(duration_ms)) = (leg.wrapup_time, leg.wrapup_duration_ms) {
-        let counts = Counts { wrapups: 1, sum_wrapup_ms: ms(duration_ms), ..Counts::default() };
-        add(began.plus_ms(duration_ms), counts);
-    }
-    all
 }
 
 impl Fold {
-    /// Takes away what the leg counted before and adds what it counts now.
+    /// Takes away what a leg of this queue and channel counted before and adds what it counts now.
     pub(super) fn intervals_counted(
         &mut self,
         at: &mut At<'_>,
-        before: Option<&QueueLeg>,
-        after: &QueueLeg,
+        (queue_id, channel_type): (QueueId, ChannelType),
+        before: Contributions,
+        after: Contributions,
     ) {
-        let mut change = contributions(after);
-        for (start, counts) in before.map(contributions).unwrap_or_default() {
-            let sum = change.entry(start).or_default();
-            *sum = sum.minus(&counts);
-        }
-        for (start, counts) in change {
+        for (start, counts) in after.since(before) {
             if counts != Counts::default() {
-                self.interval(at, (start, after.queue_id, after.channel_type), &counts);
+                self.interval(at, (start, queue_id, channel_type), &counts);
             }
         }
     }

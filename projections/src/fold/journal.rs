@@ -7,7 +7,7 @@ use ledgerline_schemas::event::Event;
 use ledgerline_schemas::event::routing::RoutingDecisionMade;
 use ledgerline_schemas::id::{InteractionId, LegId, QueueId, UserId};
 
-use crate::column::Json;
+use crate::column::{Json, JsonText};
 use crate::fold::{At, Fold, text};
 use crate::hot::Sink;
 use crate::tables::{EventLog, RoutingDecision};
@@ -159,7 +159,7 @@ impl Fold {
             position: header.position,
             event_id: header.id,
             event_type: header.event_type.clone(),
-            stream: text(header.stream.as_str()),
+            stream: header.stream.clone(),
             version: header.version.0,
             time: header.time,
             recorded_at: header.recorded_at,
@@ -175,7 +175,7 @@ impl Fold {
             config_position: header.config_position,
             traceparent: header.traceparent.as_deref().map(text),
             data_subject_id: header.data_subject_id,
-            data: event.map(|event| Json(event.to_json_text().into())),
+            data: event.map(|event| JsonText(event.to_json_text())),
             data_base64: event.is_none().then(|| STANDARD.encode(&recorded.payload).into()),
             valid_from_position: header.position,
         };

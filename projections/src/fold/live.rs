@@ -1,7 +1,8 @@
 //! `queue_live`: queues as they are now, and their totals since the log began.
 
-use ledgerline_schemas::Position;
-use ledgerline_schemas::id::{QueueId, TeamId};
+use ledgerline_schemas::config::ChannelType;
+use ledgerline_schemas::id::{LegId, QueueId, TeamId};
+use ledgerline_schemas::{Position, Timestamp};
 
 use crate::column::Outcome;
 use crate::fold::{At, Fold};
@@ -11,7 +12,7 @@ macro_rules! counts {
     ($($field:ident),*) => {
         /// What a leg adds to its queue's row.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
-        struct Counts {$($field: i64,)*}
+        pub(super) struct Counts {$($field: i64,)*}
 
         impl Counts {
             fn add_to(&self, row: &mut QueueLive, sign: i64) {
@@ -42,24 +43,32 @@ fn ms(value: Option<u64>) -> i64 {
     i64::try_from(value.unwrap_or_default()).unwrap_or(i64::MAX)
 }
 
-fn counts(leg: &QueueLeg) -> Counts {
-    let is = |outcome| leg.outcome == outcome;
-    let wait_ms = ms(leg.queue_duration_ms);
-    Counts {
-        in_queue_now: i64::from(is(Outcome::Open)),
-        connected_now: i64::from(leg.is_connected()),
-        wrapup_now: i64::from(leg.in_wrapup()),
-        offered: 1,
-        answered: i64::from(is(Outcome::Answered)),
-        abandoned: i64::from(is(Outcome::Abandoned)),
-        other: i64::from(is(Outcome::Other)),
-        open: i64::from(is(Outcome::Open)),
-        answered_in_sl: i64::from(is(Outcome::Answered) && leg.is_within_threshold()),
-        abandoned_in_sl: i64::from(is(Outcome::Abandoned) && leg.is_within_threshold()),
-        sum_wait_answered_ms: if is(Outcome::Answered) { wait_ms } else { 0 },
-        sum_wait_abandoned_ms: if is(Outcome::Abandoned) { wait_ms } else { 0 },
-        sum_connected_ms: ms(leg.connected_duration_ms),
-        ronas: i64::from(leg.ronas),
+impl Counts {
+    /// Everything a leg adds.
+    pub(super) fn of(leg: &QueueLeg) -> Self {
+        let is = |outcome| leg.outcome == outcome;
+        let wait_ms = ms(leg.queue_duration_ms);
+        Self {
+            in_queue_now: i64::from(is(Outcome::Open)),
+            connected_now: i64::from(leg.is_connected()),
+            wrapup_now: i64::from(leg.in_wrapup()),
+            offered: 1,
+            answered: i64::from(is(Outcome::Answered)),
+            abandoned: i64::from(is(Outcome::Abandoned)),
+            other: i64::from(is(Outcome::Other)),
+            open: i64::from(is(Outcome::Open)),
+            answered_in_sl: i64::from(is(Outcome::Answered) && leg.is_within_threshold()),
+            abandoned_in_sl: i64::from(is(Outcome::Abandoned) && leg.is_within_threshold()),
+            sum_wait_answered_ms: if is(Outcome::Answered) { wait_ms } else { 0 },
+            sum_wait_abandoned_ms: if is(Outcome::Abandoned) { wait_ms } else { 0 },
+            sum_connected_ms: ms(leg.connected_duration_ms),
+            ronas: i64::from(leg.ronas),
+        }
+    }
+
+    /// Whether the leg waits.
+    const fn waits(&self) -> bool {
+        self.open > 0
     }
 }
 
@@ -97,23 +106,22 @@ impl Fold {
     pub(super) fn live_counted(
         &mut self,
         at: &mut At<'_>,
-        before: Option<&QueueLeg>,
-        after: &QueueLeg,
+        (queue_id, channel_type): (QueueId, ChannelType),
+        stay: (Timestamp, LegId),
+        old: Option<&Counts>,
+        new: &Counts,
     ) {
-        let waited = before.is_some_and(|leg| leg.outcome == Outcome::Open);
-        let waits = after.outcome == Outcome::Open;
-        let old = before.map(counts);
-        let new = counts(after);
-        if old.as_ref() == Some(&new) {
+        if old == Some(new) {
             return;
         }
-        let waiting = self.waiting.entry(after.queue_id).or_default();
+        let (waited, waits) = (old.is_some_and(Counts::waits), new.waits());
+        let waiting = self.waiting.entry(queue_id).or_default();
         match (waited, waits) {
             (false, true) => {
-                waiting.insert((after.entered_time, after.leg_id));
+                waiting.insert(stay);
             }
             (true, false) => {
-                waiting.remove(&(after.entered_time, after.leg_id));
+                waiting.remove(&stay);
             }
             _ => {}
         }
@@ -121,12 +129,12 @@ impl Fold {
         let oldest_interaction_id = oldest
             .and_then(|(_, leg_id)| self.tables.queue_leg.get(&leg_id))
             .map(|leg| leg.interaction_id);
-        self.queue_live(at, after.queue_id, |row| {
-            if let Some(old) = &old {
+        self.queue_live(at, queue_id, |row| {
+            if let Some(old) = old {
                 old.add_to(row, -1);
             }
             new.add_to(row, 1);
-            row.channel_type = row.channel_type.or(Some(after.channel_type));
+            row.channel_type = row.channel_type.or(Some(channel_type));
             row.oldest_entered_time = oldest.map(|(entered, _)| entered);
             row.oldest_leg_id = oldest.map(|(_, leg_id)| leg_id);
             row.oldest_interaction_id = oldest_interaction_id;

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::fold::agent::{Agent, TeamCount};
 use crate::fold::config::Config;
 use crate::fold::interaction::Interaction;
+pub(crate) use crate::fold::settle::Final;
 use crate::hot::{Appended, Keyed, Sink};
 use crate::tables::{
     AgentActivity, AgentLive, AgentSession, ConfigEntity, CustomerActivity, CustomerSession,

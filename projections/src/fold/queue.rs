@@ -7,7 +7,8 @@ use ledgerline_schemas::id::LegId;
 
 use crate::column::{Json, Outcome, Stage};
 use crate::fold::activity::Step;
-use crate::fold::{At, Fold};
+use crate::fold::interval::Contributions;
+use crate::fold::{At, Fold, live};
 use crate::tables::QueueLeg;
 
 /// What leaving a queue for this reason counts as.
@@ -26,6 +27,18 @@ pub(crate) const fn outcome(reason: QueueLeaveReason) -> Outcome {
     }
 }
 
+/// What a leg counts wherever legs are counted.
+struct Counted {
+    intervals: Contributions,
+    live: live::Counts,
+}
+
+impl Counted {
+    fn of(leg: &QueueLeg) -> Self {
+        Self { intervals: Contributions::of(leg), live: live::Counts::of(leg) }
+    }
+}
+
 impl Fold {
     /// Changes a leg, if it is known, and everything that counts legs.
     pub(super) fn leg(
@@ -34,16 +47,20 @@ impl Fold {
         leg_id: LegId,
         change: impl FnOnce(&mut QueueLeg),
     ) {
-        let Some(before) = self.tables.queue_leg.get(&leg_id).cloned() else { return };
+        let Some(before) = self.tables.queue_leg.get(&leg_id).map(Counted::of) else { return };
         self.tables.queue_leg.change(at.sink, &leg_id, change);
-        self.leg_counted(at, Some(&before), leg_id);
+        self.leg_counted(at, Some(before), leg_id);
     }
 
     /// Corrects the figures of intervals and queues by what a leg counted before and counts now.
-    fn leg_counted(&mut self, at: &mut At<'_>, before: Option<&QueueLeg>, leg_id: LegId) {
-        let Some(after) = self.tables.queue_leg.get(&leg_id).cloned() else { return };
-        self.intervals_counted(at, before, &after);
-        self.live_counted(at, before, &after);
+    fn leg_counted(&mut self, at: &mut At<'_>, before: Option<Counted>, leg_id: LegId) {
+        let Some(leg) = self.tables.queue_leg.get(&leg_id) else { return };
+        let Counted { intervals, live } = Counted::of(leg);
+        let of = (leg.queue_id, leg.channel_type);
+        let stay = (leg.entered_time, leg.leg_id);
+        let (intervals_before, live_before) = before.map(|it| (it.intervals, it.live)).unzip();
+        self.intervals_counted(at, of, intervals_before.unwrap_or_default(), intervals);
+        self.live_counted(at, of, stay, live_before.as_ref(), &live);
     }
 
     pub(super) fn queue_entered(&mut self, at: &mut At<'_>, it: &QueueEntered) {

@@ -6,21 +6,42 @@
 
 use std::collections::BTreeSet;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::{AgentSessionId, InteractionId, LegId};
 
+use crate::cold;
 use crate::error::ProjectionError;
 use crate::fold::Fold;
 use crate::show::Schemas;
-use crate::table::{Row, TableDef};
+use crate::table::TableDef;
 use crate::tables::{
     AgentActivity, AgentSession, CustomerActivity, CustomerSession, EventLog, QueueLeg,
     RoutingDecision, TableRow,
 };
 
-fn rows<T: TableRow>(rows: &[T]) -> (&'static TableDef, Vec<Row>) {
-    (T::DEF, rows.iter().map(T::row).collect())
+type MakeBatch = dyn FnOnce(&SchemaRef) -> Result<RecordBatch, ProjectionError> + Send;
+
+/// Final rows of a table, not yet a batch: making one is work that can be done elsewhere.
+pub(crate) struct Final {
+    pub(crate) def: &'static TableDef,
+    pub(crate) batch: Box<MakeBatch>,
+}
+
+impl Final {
+    /// These rows, to be sorted; none if there are no rows.
+    fn sorted<T: TableRow + Send + 'static>(rows: Vec<T>) -> Option<Self> {
+        if rows.is_empty() {
+            return None;
+        }
+        Some(Self { def: T::DEF, batch: Box::new(move |schema| cold::sorted(schema, &rows)) })
+    }
+
+    /// A batch whose rows are in order.
+    fn ready(def: &'static TableDef, batch: RecordBatch) -> Self {
+        Self { def, batch: Box::new(|_| Ok(batch)) }
+    }
 }
 
 impl Fold {
@@ -45,10 +66,7 @@ impl Fold {
     }
 
     /// Takes out the rows that are final and were not touched after `settled`.
-    pub(crate) fn evict_settled(
-        &mut self,
-        settled: Position,
-    ) -> Vec<(&'static TableDef, Vec<Row>)> {
+    pub(crate) fn evict_settled(&mut self, settled: Position) -> Vec<Final> {
         let over = self.settled_interactions(settled);
         let mut legs: BTreeSet<LegId> = BTreeSet::new();
         for id in &over {
@@ -66,37 +84,25 @@ impl Fold {
         });
         let agent_activities: Vec<AgentActivity> =
             tables.agent_activity.evict(|row| row.end_time.is_some() && row.shaped_at() <= settled);
-        vec![
-            rows(&sessions),
-            rows(&activities),
-            rows(&legs),
-            rows(&agent_sessions),
-            rows(&agent_activities),
-        ]
+        let finals = [
+            Final::sorted(sessions),
+            Final::sorted(activities),
+            Final::sorted(legs),
+            Final::sorted(agent_sessions),
+            Final::sorted(agent_activities),
+        ];
+        finals.into_iter().flatten().collect()
     }
 
     /// Takes out the rows of the tables that are only ever appended to.
     pub(crate) fn evict_appended(
         &mut self,
         schemas: &Schemas,
-    ) -> Result<Vec<(&'static TableDef, RecordBatch)>, ProjectionError> {
+    ) -> Result<Vec<Final>, ProjectionError> {
         let events = self.tables.event_log.evict(&schemas.of(EventLog::DEF))?;
         let decisions = self.tables.routing_decision.evict(&schemas.of(RoutingDecision::DEF))?;
-        let events = events.map(|batch| (EventLog::DEF, batch));
-        let decisions = decisions.map(|batch| (RoutingDecision::DEF, batch));
+        let events = events.map(|batch| Final::ready(EventLog::DEF, batch));
+        let decisions = decisions.map(|batch| Final::ready(RoutingDecision::DEF, batch));
         Ok(events.into_iter().chain(decisions).collect())
-    }
-
-    /// Lays out all rows anew after loading.
-    pub(crate) fn show_all(&mut self) {
-        self.tables.agent_activity.show_all();
-        self.tables.agent_live.show_all();
-        self.tables.agent_session.show_all();
-        self.tables.config_entity.show_all();
-        self.tables.customer_activity.show_all();
-        self.tables.customer_session.show_all();
-        self.tables.queue_interval.show_all();
-        self.tables.queue_leg.show_all();
-        self.tables.queue_live.show_all();
     }
 }

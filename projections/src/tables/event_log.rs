@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ledgerline_schemas::id::{
     CommandId, CorrelationId, EventId, InteractionId, LegId, QueueId, SubjectId, UserId,
 };
-use ledgerline_schemas::{ActorType, Position, Timestamp};
+use ledgerline_schemas::{ActorType, Position, StreamId, Timestamp};
 
-use crate::column::Json;
+use crate::column::JsonText;
 
 table! {
     /// Every event of the organization, foreign ones included. Personal data in `data` is sealed.
@@ -19,7 +19,7 @@ table! {
     /// Type, such as `queue.left`.
     event_type: Arc<str>,
     /// The stream.
-    stream: Arc<str>,
+    stream: StreamId,
     /// Place in the stream, from 0.
     version: u64,
     /// When it happened.
@@ -51,7 +51,7 @@ table! {
     /// Whose key seals the personal data in `data`.
     data_subject_id: Option<SubjectId>,
     /// The payload (JSON); null when it is not of our vocabulary.
-    data: Option<Json>,
+    data: Option<JsonText>,
     /// The payload's bytes in base64 when it is not of our vocabulary (foreign events).
     data_base64: Option<Arc<str>>,
 }

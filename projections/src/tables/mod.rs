@@ -1,9 +1,12 @@
 //! The tables: one file each, a typed row from which definition and columns follow.
 
+use std::cmp::Ordering;
+
 use ledgerline_schemas::Position;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::encode::Builder;
 use crate::table::{Row, TableDef};
 
 /// A row in its typed form.
@@ -16,6 +19,10 @@ pub(crate) trait TableRow: Clone + PartialEq + Serialize + DeserializeOwned {
     fn key(&self) -> Self::Key;
     /// The row in column order.
     fn row(&self) -> Row;
+    /// Writes the row to the table's columns, one value each.
+    fn write(&self, columns: &mut [Builder]);
+    /// How the row stands to another in a cold file.
+    fn cold_order(&self, other: &Self) -> Ordering;
     /// Notes which event shaped the row last.
     fn touch(&mut self, position: Position);
     /// Which event shaped the row last.
@@ -78,6 +85,22 @@ macro_rules! table {
                 ])
             }
 
+            fn write(&self, columns: &mut [$crate::encode::Builder]) {
+                use $crate::column::Column as _;
+                let mut columns = columns.iter_mut();
+                $(if let Some(column) = columns.next() {
+                    self.$field.write(column);
+                })+
+                if let Some(column) = columns.next() {
+                    self.valid_from_position.write(column);
+                }
+            }
+
+            fn cold_order(&self, other: &Self) -> std::cmp::Ordering {
+                std::cmp::Ordering::Equal
+                    $(.then_with(|| self.$sort.cmp(&other.$sort)))+
+            }
+
             fn touch(&mut self, position: ledgerline_schemas::Position) {
                 self.valid_from_position = position;
             }
@@ -99,6 +122,8 @@ macro_rules! dimension {
 }
 
 pub(crate) use dimension;
+#[cfg(test)]
+pub(crate) use table;
 
 pub(crate) mod agent_activity;
 pub(crate) mod agent_live;

@@ -60,9 +60,15 @@ pub struct ErasureRequested {
     pub request_id: CommandId,
     /// The person.
     pub subject_id: SubjectId,
+    /// Why. Never the personal value itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The keys that are to be destroyed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_ids: Vec<KeyId>,
 }
 
-/// The person's key is destroyed.
+/// A key of the person's is destroyed: one event for each key.
 ///
 /// Event type `erasure.completed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

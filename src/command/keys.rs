@@ -1,0 +1,77 @@
+//! `ledgerline keys`.
+
+use ledgerline_event_store::crypt::KeyStatus;
+
+use crate::cli::{Keys, KeysRotate, KeysVerb, Local};
+use crate::data_dir::{DataDir, Known};
+use crate::failure::Failure;
+use crate::keys;
+use crate::output::say;
+
+/// Runs the command.
+pub(crate) fn run(arguments: Keys) -> Result<(), Failure> {
+    match arguments.verb {
+        KeysVerb::List(local) => list(&local),
+        KeysVerb::RotateKek(local) => rotate_kek(&local),
+        KeysVerb::Rotate(arguments) => rotate(&arguments),
+    }
+}
+
+fn list(local: &Local) -> Result<(), Failure> {
+    let data = DataDir::existing(&local.data)?;
+    let _held = data.hold()?;
+    let ring = keys::open(&data, None)?;
+    for known in data.choose_or_all(local.org.as_deref())? {
+        show(&known, &ring.status(known.org_id).map_err(Failure::file)?);
+    }
+    Ok(())
+}
+
+fn show(known: &Known, status: &KeyStatus) {
+    say(&format!("organization {} ({})", known.name, known.org_id));
+    say(&format!("  key-encryption keys in {}", status.place));
+    for (kek, wraps) in &status.keks {
+        let state = if *kek == status.current { "in force" } else { "older" };
+        say(&format!("  {kek}  {state}, wraps {wraps} data keys"));
+    }
+    say(&format!("  {} data keys of {} persons", status.data_keys, status.subjects));
+}
+
+fn rotate_kek(local: &Local) -> Result<(), Failure> {
+    let data = DataDir::existing(&local.data)?;
+    let _held = data.hold()?;
+    let ring = keys::open(&data, None)?;
+    for known in data.choose_or_all(local.org.as_deref())? {
+        let rotated = ring.rotate_kek(known.org_id).map_err(Failure::file)?;
+        say(&format!(
+            "organization {}: key-encryption key {} in force, {} keys wrapped anew",
+            known.name, rotated.kek, rotated.rewrapped
+        ));
+        for kek in rotated.destroyed {
+            say(&format!("destroyed {kek}; older copies of keys.redb are of no use now"));
+        }
+    }
+    Ok(())
+}
+
+fn rotate(arguments: &KeysRotate) -> Result<(), Failure> {
+    let data = DataDir::existing(&arguments.local.data)?;
+    let _held = data.hold()?;
+    let known = data.choose(arguments.local.org.as_deref())?;
+    let ring = keys::open(&data, None)?;
+    let subjects = arguments.person.named().subjects(&ring, known.org_id);
+    let mut rotated = 0;
+    for subject in subjects.map_err(Failure::data)? {
+        // A new key for somebody of whom there is nothing would only be noise.
+        if ring.keys_of(known.org_id, subject).map_err(Failure::file)?.is_empty() {
+            continue;
+        }
+        let key = ring.rotate_subject(known.org_id, subject).map_err(Failure::file)?;
+        say(&format!("person {subject}: new values are sealed with key {key}"));
+        rotated += 1;
+    }
+    if rotated == 0 {
+        return Err(Failure::data("there is no key of this person in this organization"));
+    }
+    Ok(())
+}
