@@ -272,7 +272,7 @@ fn a_key_that_is_destroyed_while_it_is_read_does_not_come_back() {
                 }
             });
         }
-        for _ in 0..200 {
+        for _ in 0..50 {
             let sealed = ring.seal(ORG, subject, SAID, &2_u8).unwrap();
             ring.destroy(ORG, &[subject]).unwrap();
             let opened = ring.open(ORG, SAID, &sealed);
