@@ -1,6 +1,7 @@
 //! The `ledgerline` binary: composition root and command line. It holds no domain rules; it opens what
 //! the crates offer and plugs them together.
 
+mod certificate;
 mod cli;
 mod command;
 mod data_dir;
@@ -57,6 +58,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::EraseSubject(arguments) => command::erase::run(arguments).await,
             Verb::Keys(arguments) => command::keys::run(arguments),
             Verb::Verify(arguments) => command::verify::run(arguments).await,
+            Verb::Audit(arguments) => command::audit::run(arguments).await,
         }
     });
     // Blocking work that hangs on a dead peer must not keep the process.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use ledgerline_access::{ScramCredentials, TokenIssuer};
+use ledgerline_access::policy::{Action, allows};
+use ledgerline_access::{AccessError, Principal, ScramCredentials, TokenIssuer};
 use ledgerline_analyzer_api::ports::{
     AuthError, Authenticator, LogSource, ScramStore, ScramVerifier, SnapshotSource, Snapshotting,
 };
 use ledgerline_analyzer_api::record::WriterSource;
+use ledgerline_event_store::kurrent::{Authorizer, Caller, Credentials, Logs, Unauthorized};
 use ledgerline_event_store::{EventReader, EventWriter};
 use ledgerline_projections::Projections;
 use ledgerline_schemas::id::OrgId;
@@ -56,6 +58,50 @@ impl LogSource for Opened {
 impl WriterSource for Opened {
     fn writer(&self, org_id: OrgId) -> Option<Arc<dyn EventWriter>> {
         self.get(org_id).map(|open| open.log)
+    }
+}
+
+impl Logs for Opened {
+    fn log(&self, org_id: OrgId) -> Option<Arc<dyn EventWriter>> {
+        self.get(org_id).map(|open| open.log)
+    }
+}
+
+/// Tokens and database users at the KurrentDB door.
+#[derive(Clone, Debug)]
+pub(crate) struct EventClients {
+    pub(crate) issuer: TokenIssuer,
+    pub(crate) users: ScramCredentials,
+}
+
+impl Authorizer for EventClients {
+    fn authorize(&self, credentials: &Credentials) -> Result<Caller, Unauthorized> {
+        let refused = |error: AccessError| match error {
+            AccessError::Unavailable => Unauthorized::Unavailable(error.to_string()),
+            other => Unauthorized::Credentials(other.to_string()),
+        };
+        match credentials {
+            Credentials::Bearer(token) => {
+                let (principal, expires_s) =
+                    self.issuer.verify_with_expiry(token).map_err(refused)?;
+                let left_s = expires_s.saturating_sub(self.issuer.now_s());
+                Ok(caller(principal, Some(Duration::from_secs(left_s))))
+            }
+            Credentials::Basic { user, password } => {
+                let principal = self.users.verify_password(user, password).map_err(refused)?;
+                Ok(caller(principal, None))
+            }
+        }
+    }
+}
+
+fn caller(principal: Principal, valid_for: Option<Duration>) -> Caller {
+    Caller {
+        may_read: allows(&principal, Action::EventLogRead),
+        may_append: allows(&principal, Action::ExternalAppend),
+        org_id: principal.org_id,
+        subject: principal.subject,
+        valid_for,
     }
 }
 

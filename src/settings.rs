@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) sip: Sip,
     /// PostgreSQL wire.
     pub(crate) sql: Sql,
+    /// KurrentDB protocol.
+    pub(crate) kurrent: Kurrent,
     /// Web chat.
     pub(crate) chat: ChatSettings,
     /// Keys of personal data.
@@ -91,6 +93,22 @@ pub(crate) struct Sql {
     pub(crate) connections_max: usize,
 }
 
+/// The KurrentDB protocol.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Kurrent {
+    /// Switched on.
+    pub(crate) enabled: bool,
+    /// Address to listen at, TLS and clear text; clear text is served to this machine only.
+    pub(crate) listen: SocketAddr,
+    /// Certificate chain (PEM); self-signed when absent.
+    pub(crate) certificate: Option<PathBuf>,
+    /// Private key (PEM).
+    pub(crate) private_key: Option<PathBuf>,
+    /// Most connections at once.
+    pub(crate) connections_max: usize,
+}
+
 /// Logs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -113,6 +131,7 @@ impl Default for Settings {
             http: Http::default(),
             sip: Sip::default(),
             sql: Sql::default(),
+            kurrent: Kurrent::default(),
             chat: ChatSettings::default(),
             keys: Keys::default(),
             log: Log::default(),
@@ -155,6 +174,18 @@ impl Default for Sql {
     }
 }
 
+impl Default for Kurrent {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: loopback(2113),
+            certificate: None,
+            private_key: None,
+            connections_max: 200,
+        }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self { level: "info".to_owned(), json: false }
@@ -179,6 +210,9 @@ impl Settings {
         if self.sql.certificate.is_some() != self.sql.private_key.is_some() {
             return Err(Failure::config("sql.certificate and sql.private_key go together"));
         }
+        if self.kurrent.certificate.is_some() != self.kurrent.private_key.is_some() {
+            return Err(Failure::config("kurrent.certificate and kurrent.private_key go together"));
+        }
         let [first, last] = self.sip.rtp_ports;
         if first > last {
             return Err(Failure::config(format!("sip.rtp_ports: {first} is above {last}")));
@@ -193,6 +227,7 @@ impl Settings {
         self.sip.tcp.set_port(0);
         self.sip.rtp_ports = [0, 0];
         self.sql.listen.set_port(0);
+        self.kurrent.listen.set_port(0);
     }
 
     /// The voice edge's own settings.
@@ -244,5 +279,6 @@ mod tests {
         assert!(bad("[sip]\nrtp_ports = [9, 8]").contains("rtp_ports"));
         assert!(bad("[sip]\nallowed_sources = [\"x\"]").contains("allowed_sources"));
         assert!(bad("[sql]\ncertificate = \"a.pem\"").contains("sql.private_key"));
+        assert!(bad("[kurrent]\nprivate_key = \"a\"").contains("kurrent.certificate"));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ledgerline_access::{ScramCredentials, TokenIssuer};
 use ledgerline_analyzer_api as analyzer;
+use ledgerline_event_store::kurrent;
 use ledgerline_event_store::{EmbeddedLog, EventReader as _};
 use ledgerline_ingest::engine::{EffectSinks, Engine, EngineHandle, Routed};
 use ledgerline_ingest::http::{Doors, Organization};
@@ -17,12 +18,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::certificate;
 use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
 use crate::keys;
 use crate::ops::{self, Watched};
 use crate::organization::{open_log, open_tables, start_engine};
-use crate::ports::{DatabaseUsers, Open, Opened, Tokens};
+use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
 use crate::refused_body;
 use crate::settings::Settings;
 
@@ -33,6 +35,7 @@ pub(crate) struct Addresses {
     pub(crate) sip_udp: Option<SocketAddr>,
     pub(crate) sip_tcp: Option<SocketAddr>,
     pub(crate) sql: Option<SocketAddr>,
+    pub(crate) kurrent: Option<SocketAddr>,
     pub(crate) organizations: Vec<(String, String)>,
 }
 
@@ -54,6 +57,7 @@ pub(crate) struct System {
     doors_close: CancellationToken,
     voice_close: CancellationToken,
     voice: Option<VoiceServer>,
+    kurrent: Option<kurrent::KurrentServer>,
     tasks: Vec<JoinHandle<()>>,
     http: JoinHandle<()>,
     _held: Held,
@@ -128,6 +132,19 @@ impl System {
         } else {
             None
         };
+        let kurrent = match kurrent_config(settings, data)? {
+            Some(config) => Some(
+                kurrent::serve(
+                    config,
+                    Arc::new(EventClients { issuer: issuer.clone(), users: users.clone() }),
+                    Arc::new(opened.clone()),
+                    doors_close.clone(),
+                )
+                .await
+                .map_err(|error| Failure::unavailable(format!("kurrent.listen: {error}")))?,
+            ),
+            None => None,
+        };
         let voice_close = CancellationToken::new();
         let voice = if settings.sip.enabled {
             let config = settings.voice()?;
@@ -156,6 +173,7 @@ impl System {
             sip_udp: voice.as_ref().map(|server| server.udp_addr),
             sip_tcp: voice.as_ref().map(|server| server.tcp_addr),
             sql,
+            kurrent: kurrent.as_ref().map(|server| server.address),
             organizations: organizations
                 .iter()
                 .map(|running| (running.known.name.clone(), running.known.org_id.to_string()))
@@ -179,6 +197,7 @@ impl System {
             doors_close,
             voice_close,
             voice,
+            kurrent,
             tasks,
             http,
             _held: held,
@@ -225,6 +244,11 @@ impl System {
         let patience = std::time::Duration::from_secs(2);
         if tokio::time::timeout(patience, self.http).await.is_err() {
             tracing::debug!("open connections are cut");
+        }
+        if let Some(kurrent) = self.kurrent
+            && kurrent.task.await.is_err()
+        {
+            tracing::error!("the KurrentDB endpoint ended badly");
         }
         for task in self.tasks {
             task.abort();
@@ -284,4 +308,22 @@ fn pgwire_config(settings: &Settings, data: &DataDir) -> analyzer::pgwire::Confi
         data_dir: data.root().to_owned(),
         connections_max: sql.connections_max,
     }
+}
+
+/// How the KurrentDB protocol is served; `None`: not at all.
+fn kurrent_config(settings: &Settings, data: &DataDir) -> Result<Option<kurrent::Config>, Failure> {
+    let kurrent = &settings.kurrent;
+    if !kurrent.enabled {
+        return Ok(None);
+    }
+    let files = match kurrent.certificate.clone().zip(kurrent.private_key.clone()) {
+        Some(files) => files,
+        None => certificate::self_signed(data.root(), "kurrent")?,
+    };
+    Ok(Some(kurrent::Config {
+        listen: kurrent.listen,
+        tls: Some(certificate::acceptor(&files, &[b"h2"])?),
+        connections_max: kurrent.connections_max,
+        groups: Some(data.root().join("kurrent-groups.redb")),
+    }))
 }

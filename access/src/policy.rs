@@ -26,6 +26,8 @@ pub enum Action {
     HistoryView,
     /// Read the events of the log, at once or as a stream.
     EventLogRead,
+    /// Append events of another system to the log's `external-*` streams.
+    ExternalAppend,
     /// Subscribe to the live datasets.
     LiveSubscribe,
     /// Start a chat or another interaction on behalf of a customer.
@@ -46,7 +48,7 @@ pub enum Action {
 
 impl Action {
     /// All actions, in the order of the matrix.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::DesktopOperate,
         Self::AgentSupervise,
         Self::InteractionMonitor,
@@ -55,6 +57,7 @@ impl Action {
         Self::SqlQuery,
         Self::HistoryView,
         Self::EventLogRead,
+        Self::ExternalAppend,
         Self::LiveSubscribe,
         Self::ChatStart,
         Self::CustodyProve,
@@ -77,6 +80,7 @@ impl Action {
             Self::SqlQuery => "sql_query",
             Self::HistoryView => "history_view",
             Self::EventLogRead => "event_log_read",
+            Self::ExternalAppend => "external_append",
             Self::LiveSubscribe => "live_subscribe",
             Self::ChatStart => "chat_start",
             Self::CustodyProve => "custody_prove",
@@ -100,7 +104,7 @@ impl Action {
             Self::HistoryView => &[Supervisor, Auditor, Administrator],
             Self::EventLogRead => &[Supervisor, Auditor, Administrator, Integrator],
             Self::LiveSubscribe => &[Supervisor, Analyst, Administrator, Integrator],
-            Self::ChatStart => &[Integrator],
+            Self::ChatStart | Self::ExternalAppend => &[Integrator],
             Self::CustodyProve | Self::PersonalDataReveal => &[Auditor],
             Self::MetricsRead => &[Administrator, Integrator],
             Self::ConfigWrite

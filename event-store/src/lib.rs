@@ -43,10 +43,12 @@
 
 pub mod capability;
 pub mod crypt;
+pub mod custody;
 mod disk;
 pub mod embedded;
 mod fault;
 mod index;
+pub mod kurrent;
 pub mod log;
 pub mod memory;
 mod scan;

@@ -75,6 +75,9 @@ pub(crate) fn announce(addresses: &Addresses) {
     if let Some(sql) = addresses.sql {
         say(&format!("PostgreSQL wire   {sql} (TLS)"));
     }
+    if let Some(kurrent) = addresses.kurrent {
+        say(&format!("KurrentDB clients {kurrent} (TLS; clear text from this machine)"));
+    }
     for (name, id) in &addresses.organizations {
         say(&format!("organization      {name} {id}"));
     }

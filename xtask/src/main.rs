@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask help`.
 
 mod deny;
+mod kurrent_clients;
 mod packages;
 mod run;
 mod verbs;
@@ -17,6 +18,9 @@ cargo xtask <verb>
   crash      simulated power cuts and failing disks: cargo xtask crash [--count N] [--seed N]
   kill       the kill -9 loop: cargo xtask kill [--rounds N]
   bench      the benchmarks; prints the tables of docs/benchmarks.md
+  kurrent-clients
+             the official KurrentDB clients (Rust, Node, Python) against the built server;
+             installs them: cargo xtask kurrent-clients [--only rust|node|python] [--binary FILE]
   demo-check the demo of the README, 60 seconds at 120 calls a minute
 ";
 
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
         "crash" => verbs::crash(&rest),
         "kill" => verbs::kill(&rest),
         "bench" => verbs::bench(&rest),
+        "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
         "demo-check" => verbs::demo_check(),
         "help" | "--help" | "-h" => {
             run::say(HELP);

@@ -11,9 +11,9 @@
 //! proves nothing about the good one.
 
 mod damage;
-mod image;
+pub(crate) mod image;
 mod life;
-mod random;
+pub(crate) mod random;
 mod trouble;
 mod truth;
 

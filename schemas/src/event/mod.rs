@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod clock;
 pub mod config_change;
 pub mod correction;
+pub mod external;
 pub mod flow;
 pub mod import;
 pub mod interaction;
@@ -313,6 +314,7 @@ SummaryGenerated(quality::SummaryGenerated) = "summary.generated",
 TopicAssigned(quality::TopicAssigned) = "topic.assigned",
 MetricDefinitionPublished(metric::MetricDefinitionPublished) = "metric_definition.published",
 CorrectionRecorded(correction::CorrectionRecorded) = "correction.recorded",
+ExternalEvent(external::ExternalEvent) = "external.event",
 ImportBatchStarted(import::ImportBatchStarted) = "import.batch_started",
 ImportBatchCompleted(import::ImportBatchCompleted) = "import.batch_completed",
 ImportRowRejected(import::ImportRowRejected) = "import.row_rejected",
