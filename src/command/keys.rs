@@ -1,6 +1,9 @@
 //! `ledgerline keys`.
 
+use std::collections::BTreeSet;
+
 use ledgerline_event_store::crypt::KeyStatus;
+use ledgerline_schemas::id::SubjectId;
 
 use crate::cli::{Keys, KeysRotate, KeysVerb, Local};
 use crate::data_dir::{DataDir, Known};
@@ -59,19 +62,16 @@ fn rotate(arguments: &KeysRotate) -> Result<(), Failure> {
     let _held = data.hold()?;
     let known = data.choose(arguments.local.org.as_deref())?;
     let ring = keys::open(&data, None)?;
-    let subjects = arguments.person.named().subjects(&ring, known.org_id);
-    let mut rotated = 0;
-    for subject in subjects.map_err(Failure::data)? {
-        // A new key for somebody of whom there is nothing would only be noise.
-        if ring.keys_of(known.org_id, subject).map_err(Failure::file)?.is_empty() {
-            continue;
-        }
-        let key = ring.rotate_subject(known.org_id, subject).map_err(Failure::file)?;
-        say(&format!("person {subject}: new values are sealed with key {key}"));
-        rotated += 1;
-    }
-    if rotated == 0 {
+    let named = arguments.person.named().subjects(&ring, known.org_id).map_err(Failure::data)?;
+    // A new key for somebody of whom there is nothing would only be noise.
+    let keys = ring.keys_of(known.org_id, &named).map_err(Failure::file)?;
+    let subjects: BTreeSet<SubjectId> = keys.into_iter().map(|(subject, _)| subject).collect();
+    if subjects.is_empty() {
         return Err(Failure::data("there is no key of this person in this organization"));
+    }
+    for subject in &subjects {
+        let key = ring.rotate_subject(known.org_id, *subject).map_err(Failure::file)?;
+        say(&format!("person {subject}: new values are sealed with key {key}"));
     }
     Ok(())
 }

@@ -38,12 +38,17 @@ pub struct KeyStatus {
 }
 
 impl KeyRing {
-    /// Ids of every data key of a person, those included that seal no more. Looks at each key of the file.
+    /// Ids of every data key of these persons, those included that seal no more. Looks at each key of the
+    /// file once.
     ///
     /// # Errors
     /// [`CryptError`].
-    pub fn keys_of(&self, org: OrgId, subject: SubjectId) -> Result<Vec<KeyId>, CryptError> {
-        self.store.keys_of(org, subject)
+    pub fn keys_of(
+        &self,
+        org: OrgId,
+        subjects: &[SubjectId],
+    ) -> Result<Vec<(SubjectId, KeyId)>, CryptError> {
+        self.store.keys_of(org, &subjects.iter().copied().collect())
     }
 
     /// Destroys every data key of these persons. What they sealed does not open ever again; what is sealed

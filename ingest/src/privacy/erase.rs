@@ -215,10 +215,12 @@ fn plans(
     org: OrgId,
     subjects: &[SubjectId],
 ) -> Result<Vec<Plan>, ErasureError> {
+    let present = keys.keys_of(org, subjects)?;
     subjects
         .iter()
         .map(|subject| {
-            let present = keys.keys_of(org, *subject)?.into_iter().collect();
+            let own = present.iter().filter(|(of, _)| of == subject);
+            let present = own.map(|(_, key_id)| *key_id).collect();
             Ok(Plan { subject: *subject, present, past: past(log, *subject)? })
         })
         .collect()

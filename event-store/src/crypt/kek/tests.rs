@@ -43,7 +43,7 @@ fn a_kek_in_force_is_not_destroyed_and_an_older_one_is_gone_for_good() {
     assert!(ring.unwrap_secret(ORG, &first, b"", &wrapped).is_ok());
     ring.destroy(ORG, &first).unwrap();
     ring.destroy(ORG, &first).unwrap();
-    assert_eq!(ring.keks(ORG).unwrap(), [second.clone()]);
+    assert_eq!(ring.keks(ORG).unwrap(), std::slice::from_ref(&second));
     let refused = ring.unwrap_secret(ORG, &first, b"", &wrapped);
     assert!(matches!(refused, Err(WrapError::Missing { .. })));
     assert_eq!(FileKeyring::in_directory(directory.path()).current(ORG).unwrap(), second);

@@ -68,7 +68,7 @@ pub(super) fn in_memory() -> Result<Database, CryptError> {
 /// An empty database beside the key file.
 pub(super) fn aside(path: &Path) -> Result<Database, CryptError> {
     let aside = path.with_file_name(ASIDE);
-    match fs::remove_file(&aside) {
+    match wipe(&aside).and_then(|()| fs::remove_file(&aside)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(refused(&aside, error));
         }

@@ -12,6 +12,7 @@ mod file;
 mod record;
 mod rewrite;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -57,7 +58,7 @@ pub(super) struct Counts {
     pub(super) data_keys: u64,
     pub(super) subjects: u64,
     pub(super) plain: u64,
-    pub(super) by_kek: std::collections::BTreeMap<KekId, u64>,
+    pub(super) by_kek: BTreeMap<KekId, u64>,
 }
 
 fn owner(org: OrgId, subject: SubjectId) -> (u128, u128) {
@@ -277,15 +278,20 @@ impl Store {
         }
     }
 
-    /// Ids of every data key of a subject, the one in force and all before it. Looks at each key of the
-    /// file.
-    pub(super) fn keys_of(&self, org: OrgId, subject: SubjectId) -> Result<Vec<KeyId>, CryptError> {
+    /// Ids of every data key of these subjects, those in force and all before them. Looks at each key of
+    /// the file once.
+    pub(super) fn keys_of(
+        &self,
+        org: OrgId,
+        subjects: &BTreeSet<SubjectId>,
+    ) -> Result<Vec<(SubjectId, KeyId)>, CryptError> {
         let mut found = Vec::new();
         self.each_data_key(|of, _| {
             if let Of::Data(of_org, of_subject, id) = of
-                && (of_org, of_subject) == (org, subject)
+                && of_org == org
+                && subjects.contains(&of_subject)
             {
-                found.push(record::key_id(id));
+                found.push((of_subject, record::key_id(id)));
             }
             Ok(())
         })?;
@@ -295,7 +301,7 @@ impl Store {
     /// What the file holds of an organization. Looks at each key of the file.
     pub(super) fn counts(&self, org: OrgId) -> Result<Counts, CryptError> {
         let mut counts = Counts::default();
-        let mut subjects = std::collections::BTreeSet::new();
+        let mut subjects = BTreeSet::new();
         self.each_data_key(|of, key| {
             let Of::Data(of_org, subject, _) = of else { return Ok(()) };
             if of_org == org {
