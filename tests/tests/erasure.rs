@@ -144,6 +144,11 @@ async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
     let data = center.stop();
     let directory = data.to_string_lossy().into_owned();
 
+    // A checkpoint from before goes to somebody outside.
+    let checkpoint = folder.path().join("outside-checkpoint.txt");
+    let signed = succeed(&["audit", "checkpoint", "--data", &directory]);
+    std::fs::write(&checkpoint, signed).expect("written");
+
     // The chats on the command line.
     for (person, chat) in chats.iter().take(EACH / 2).enumerate() {
         let id = chat.to_string();
@@ -197,6 +202,8 @@ async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
     assert!(events.contains("erasure.completed") && events.contains(reason));
     assert!(!events.contains(&NUMBERS[1..]) && !events.contains(WORDS));
     assert!(succeed(&["verify", "--data", &directory]).contains("log verified"));
+    let outside = checkpoint.to_string_lossy();
+    let _ = succeed(&["audit", "verify", "--data", &directory, "--checkpoint", &outside]);
     let said = succeed(&["rebuild", "--data", &directory]);
     assert!(!said.contains("DIFFERS") && said.contains("identical"), "{said}");
     assert_no_plaintext(folder.path());
