@@ -11,10 +11,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::image::after_power_cut;
-use super::life::{self, Life, Plan};
+use super::life::{self, Plan};
 use super::random::Random;
 use super::truth::Truth;
-use super::{Report, next_plan};
+use super::{Report, next_plan, power_cut};
 use crate::disk::sim::{SimDisk, Trouble};
 use crate::embedded::commit::Committer;
 use crate::embedded::{EmbeddedLog, OpenError};
@@ -86,24 +86,10 @@ fn again(
     let restarted = life::live(disk.clone(), truth.clone(), &next_plan(plan, 2, random))
         .map_err(|what| format!("the process restarted: {what}"))?;
     for cut in restarted.cuts() {
-        power_cut(&restarted, cut, plan, earlier, random, report)
+        power_cut(&restarted, cut, earlier, plan, false, random, report)
             .map_err(|what| format!("restarted, then the power went after {cut}: {what}"))?;
     }
     Ok(())
-}
-
-fn power_cut(
-    life: &Life,
-    cut: usize,
-    plan: &Plan,
-    earlier: &[Vec<u8>],
-    random: &mut Random,
-    report: &mut Report,
-) -> Result<(), String> {
-    report.power_cuts += 1;
-    let image = after_power_cut(&life.disk.lock(), cut, earlier, random);
-    let disk = SimDisk::new(image, &[], plan.variant.skips());
-    life::live(disk, life.truth_at(cut), &next_plan(plan, 1, random)).map(|_| ())
 }
 
 /// Opens, appends and commits until the end or until the log takes nothing more.
