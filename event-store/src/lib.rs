@@ -46,6 +46,7 @@ pub mod crypt;
 pub mod custody;
 mod disk;
 pub mod embedded;
+pub mod engine;
 mod fault;
 mod index;
 pub mod kurrent;
