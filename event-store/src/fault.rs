@@ -20,6 +20,8 @@ pub(crate) struct FaultSet {
     pub(crate) no_sync_at_open: bool,
     pub(crate) sync_only_at_open: bool,
     pub(crate) retry_failed_sync: bool,
+    pub(crate) index_without_crc: bool,
+    pub(crate) index_renamed_before_sync: bool,
 }
 
 macro_rules! questions {
@@ -57,4 +59,8 @@ questions! {
     sync_only_at_open,
     /// Trusts a second sync after a failed one.
     retry_failed_sync,
+    /// Believes index files without comparing checksums.
+    index_without_crc,
+    /// Gives an index file its name before its bytes are durable.
+    index_renamed_before_sync,
 }

@@ -6,7 +6,7 @@ use common::{ORG, event, small_segments};
 use ledgerline_event_store::memory::MemoryLog;
 use ledgerline_event_store::{
     Append, AppendError, Appended, Direction, EmbeddedLog, EventReader, EventWriter, Expected,
-    Filter,
+    Filter, Options,
 };
 use ledgerline_schemas::{NewEvent, Position, StreamId, Timestamp, Version};
 use proptest::prelude::*;
@@ -92,7 +92,10 @@ fn outcome(log: &dyn EventWriter, append: Append) -> Result<Appended, AppendErro
 
 #[expect(clippy::unwrap_used, reason = "a helper of the test below")]
 fn open(directory: &tempfile::TempDir) -> EmbeddedLog {
-    EmbeddedLog::open(directory.path(), ORG, small_segments()).unwrap()
+    // A few appends to a segment: indexes are written and merged all the time.
+    let options =
+        Options { segment_bytes: 2 << 10, reserve_step_bytes: 1 << 10, ..small_segments() };
+    EmbeddedLog::open(directory.path(), ORG, options).unwrap()
 }
 
 proptest! {

@@ -5,14 +5,14 @@ mod common;
 use common::{ORG, append, event, small_segments};
 use ledgerline_event_store::{
     AppendError, Direction, EmbeddedLog, EventReader as _, EventWriter as _, Filter, OpenError,
-    Options,
+    Options, ReadError,
 };
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::limits::{
     ACTOR_ID_BYTES_MAX, APPEND_EVENTS_MAX, EVENT_PAYLOAD_BYTES_MAX, EVENT_TYPE_BYTES_MAX,
     STREAM_NAME_BYTES_MAX, TRACEPARENT_BYTES_MAX,
 };
-use ledgerline_schemas::{NewEvent, Position, StreamId};
+use ledgerline_schemas::{NewEvent, Position, StreamId, Version};
 
 #[test]
 fn a_second_opening_is_refused_and_names_the_directory() {
@@ -50,27 +50,97 @@ fn foreign_directories_and_other_organizations_are_refused() {
 }
 
 #[test]
-fn a_missing_segment_is_refused_and_the_next_one_named() {
+fn a_missing_segment_is_refused_and_named() {
     let directory = tempfile::tempdir().unwrap();
     let log = EmbeddedLog::open(directory.path(), ORG, small_segments()).unwrap();
     for id in 1..=200 {
         log.submit(append(vec![event(id, "interaction-1")])).unwrap();
     }
     drop(log);
-    let mut segments: Vec<_> = std::fs::read_dir(directory.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|it| it == "seg"))
-        .collect();
-    segments.sort();
+    let segments = files(&directory, "seg");
     assert!(segments.len() >= 3);
     std::fs::rename(&segments[1], directory.path().with_extension("aside")).unwrap();
     let error = EmbeddedLog::open(directory.path(), ORG, small_segments()).unwrap_err();
-    let next = segments[2].file_name().unwrap().to_string_lossy().into_owned();
-    assert!(matches!(&error, OpenError::Damaged { segment, .. } if *segment == next), "{error}");
+    let missing = segments[1].file_name().unwrap().to_string_lossy().into_owned();
+    assert!(matches!(&error, OpenError::Damaged { segment, .. } if *segment == missing), "{error}");
     std::fs::rename(directory.path().with_extension("aside"), &segments[1]).unwrap();
     let log = EmbeddedLog::open(directory.path(), ORG, small_segments()).unwrap();
     assert_eq!(log.head(), Position(200));
+}
+
+/// Paths of the files with this ending, in order.
+fn files(directory: &tempfile::TempDir, ending: &str) -> Vec<std::path::PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == ending))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_last_segment_is_missed_as_well_when_those_before_it_are_indexed() {
+    let directory = filled(200);
+    let last = files(&directory, "seg").pop().unwrap();
+    std::fs::remove_file(&last).unwrap();
+    let error = EmbeddedLog::open(directory.path(), ORG, small_segments()).unwrap_err();
+    let last = last.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(matches!(&error, OpenError::Damaged { segment, .. } if *segment == last), "{error}");
+}
+
+#[expect(clippy::unwrap_used, reason = "a helper of the tests")]
+fn filled(events: u128) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(directory.path(), ORG, small_segments()).unwrap();
+    for id in 1..=events {
+        log.submit(append(vec![event(id, "interaction-1")])).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn sealed_segments_with_an_index_are_not_read_at_opening_and_damage_is_found_by_the_reader() {
+    let directory = filled(200);
+    let target = &files(&directory, "seg")[1];
+    let mut bytes = std::fs::read(target).unwrap();
+    bytes[2_000] ^= 1;
+    std::fs::write(target, &bytes).unwrap();
+    let log = EmbeddedLog::open(directory.path(), ORG, small_segments()).unwrap();
+    assert!(matches!(log.verify(), Err(ReadError::Damaged { place, .. })
+        if place.starts_with(&*target.file_name().unwrap().to_string_lossy())));
+    let read: Vec<_> = log.scan(Position::START).collect();
+    let good = read.iter().take_while(|it| it.is_ok()).count();
+    assert_eq!(read.len(), good + 1, "a scan ends at its first error");
+    let tail = log.read_all(Position(190), Direction::Forward, &Filter::all(), 100).unwrap();
+    assert_eq!(tail.events.len(), 10, "what is not damaged can be read");
+    drop(log);
+    for index in files(&directory, "idx") {
+        std::fs::remove_file(index).unwrap();
+    }
+    let error = EmbeddedLog::open(directory.path(), ORG, small_segments()).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "without indexes everything is read");
+}
+
+#[test]
+fn indexes_that_are_missing_are_made_again() {
+    let directory = filled(300);
+    let before = files(&directory, "idx");
+    assert!(!before.is_empty());
+    for index in &before {
+        std::fs::remove_file(index).unwrap();
+    }
+    for _ in 0..2 {
+        let log = EmbeddedLog::open(directory.path(), ORG, small_segments()).unwrap();
+        let all = log
+            .read_stream(&StreamId::new("interaction-1"), Version(0), Direction::Forward, 1_000)
+            .unwrap();
+        assert_eq!(all.len(), 300);
+        let again = log.submit(append(vec![event(1, "interaction-1")])).unwrap();
+        assert!(again.appended.duplicate);
+        drop(log);
+        assert!(!files(&directory, "idx").is_empty());
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! name is durable once [`Disk::sync_directory`] returned `Ok`; a sector of 512 bytes is written whole or
 //! not at all. Nothing else: unsynced writes may be lost, torn between sectors and reordered.
 
+pub(crate) mod files;
 pub(crate) mod os;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) mod sim;

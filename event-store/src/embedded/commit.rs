@@ -10,12 +10,9 @@ use std::sync::Arc;
 use ledgerline_schemas::Position;
 
 use super::state::{Condition, Job, Shared};
-use crate::disk::Disk;
 use crate::fault::Faults;
-use crate::index::places::Place;
 use crate::log::AppendError;
 use crate::segment::frame::{self, FrameHead, Kind};
-use crate::segment::record;
 use crate::segment::writer::{Active, Birth};
 
 /// Buffer kept between groups, bytes.
@@ -25,9 +22,7 @@ const BUFFER_KEPT_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) active: Active,
-    pub(crate) segment_number: u32,
     pub(crate) epoch: u32,
     pub(crate) faults: Faults,
     pub(crate) marked: bool,
@@ -39,7 +34,8 @@ pub(crate) struct Committer {
 struct Group {
     jobs: Vec<Job>,
     crcs: Vec<u32>,
-    places: Vec<Place>,
+    /// Offsets of the frames, one for each append with events.
+    offsets: Vec<u64>,
 }
 
 /// Why a group is not in the log.
@@ -65,17 +61,13 @@ impl Failure {
 impl Committer {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        disk: Arc<dyn Disk>,
         active: Active,
-        segment_number: u32,
         epoch: u32,
         faults: Faults,
     ) -> Self {
         Self {
             shared,
-            disk,
             active,
-            segment_number,
             epoch,
             faults,
             marked: true,
@@ -120,7 +112,7 @@ impl Committer {
 
     fn commit_all(&mut self, rest: &mut VecDeque<Job>, group: &mut Group) -> Result<(), Failure> {
         while let Some(job) = rest.pop_front() {
-            let fits = job.events.is_empty() || self.active.has_room(self.buffer.len(), job.bytes);
+            let fits = job.count == 0 || self.active.has_room(self.buffer.len(), job.bytes);
             if !fits {
                 rest.push_front(job);
                 self.flush(group)?;
@@ -134,26 +126,19 @@ impl Committer {
     }
 
     fn encode(&mut self, job: &Job, group: &mut Group) {
-        if job.events.is_empty() {
+        if job.count == 0 {
             return;
         }
         let offset = self.buffer.len();
-        group.places.push(Place {
-            position: job.base_position,
-            segment: self.segment_number,
-            offset: self.active.tail() + offset as u64,
-        });
+        group.offsets.push(self.active.tail() + offset as u64);
         let head = FrameHead {
-            count: u16::try_from(job.events.len()).unwrap_or(u16::MAX),
+            count: job.count,
             group_bytes: u32::try_from(offset).unwrap_or(u32::MAX),
             recorded_at_micros: job.recorded_at.micros(),
             ..self.active.head(Kind::Events, job.base_position)
         };
-        let crc = frame::encode(&mut self.buffer, &head, |out| {
-            for (event, version) in job.events.iter().zip(&job.versions) {
-                record::encode(out, event, *version);
-            }
-        });
+        let crc =
+            frame::encode(&mut self.buffer, &head, |out| out.extend_from_slice(&job.body));
         group.crcs.push(crc);
     }
 
@@ -188,15 +173,14 @@ impl Committer {
     /// Lets readers see a durable group.
     fn publish(&self, group: &Group) {
         let mut state = self.shared.lock();
-        for place in &group.places {
-            state.places.note(*place);
-        }
-        for job in &group.jobs {
-            for (event, position) in job.events.iter().zip(job.base_position..) {
-                state.pending.remove(&event.id);
-                state.ids.insert(event.id, position);
-                state.durable = position;
-            }
+        let appends = group.jobs.iter().filter(|job| job.count > 0);
+        for (job, offset) in appends.zip(&group.offsets) {
+            state.recent.note(job.base_position, *offset, job.recorded_at);
+            let until = job.base_position + u64::from(job.count);
+            // Nothing is left to be done when a group is shown for a second time.
+            let shown = until.saturating_sub(state.durable + 1);
+            state.in_flight.drain(..usize::try_from(shown).unwrap_or(0));
+            state.durable = state.durable.max(until - 1);
         }
         let durable = Position(state.durable);
         drop(state);
@@ -215,13 +199,17 @@ impl Committer {
             created_at: (self.shared.options.clock)(),
         };
         let sizes = self.shared.options.sizes();
-        let next = Active::prepare(&*self.disk, &birth, sizes, self.faults)
+        let files = Arc::clone(&self.shared.sealed.files);
+        let next = Active::prepare(&files, &birth, sizes, self.faults)
             .map_err(Failure::of_reserving)?;
-        self.active.seal(next_position).map_err(|error| Failure::Unknown("sealing", error))?;
-        next.adopt(&*self.disk).map_err(|error| Failure::Unknown("adding a segment", error))?;
-        self.shared.lock().segments.push(Arc::clone(next.segment()));
+        let recorded_until = self.shared.lock().recent.recorded_until;
+        let facts = self
+            .active
+            .seal(next_position, recorded_until)
+            .map_err(|error| Failure::Unknown("sealing", error))?;
+        next.adopt().map_err(|error| Failure::Unknown("adding a segment", error))?;
+        self.shared.roll(facts, Arc::clone(next.segment()));
         self.active = next;
-        self.segment_number += 1;
         self.marked = true;
         Ok(())
     }
@@ -235,7 +223,7 @@ impl Committer {
         state.queued_bytes = 0;
         let answer = match failure {
             Failure::NothingWritten(error) => {
-                state.forget(&jobs);
+                state.forget();
                 AppendError::Unavailable { reason: error.to_string() }
             }
             Failure::Unknown(what, error) => {

@@ -9,16 +9,20 @@
 //!
 //! **How.** [`EventWriter::submit`] fixes the order in memory under one lock; one writer thread turns what
 //! waits into one write and one sync. Reads are served from the files through the page cache, and verify
-//! every frame they touch.
+//! every frame they touch. The index of a sealed segment is written to a file by a second thread.
 
 mod checkpoints;
 pub(crate) mod commit;
+mod directory;
 pub(crate) mod error;
+pub(crate) mod indexing;
 pub(crate) mod open;
 mod options;
 pub(crate) mod read;
+mod scan;
 pub(crate) mod state;
 mod submit;
+mod verify;
 
 use std::fmt;
 use std::fs::{DirBuilder, File, TryLockError};
@@ -33,7 +37,8 @@ use tokio::sync::watch;
 
 pub use error::OpenError;
 pub use options::{Clock, Options, Salt};
-pub use read::{Scan, Verified};
+pub use scan::Scan;
+pub use verify::Verified;
 
 use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence};
 use crate::disk::os::OsDisk;
@@ -43,6 +48,7 @@ use crate::log::{
 };
 use checkpoints::Checkpoints;
 use error::At;
+use open::Opened;
 use state::Shared;
 
 /// A handle of an open log. Clones share it; the log closes when the last one is dropped.
@@ -54,8 +60,9 @@ pub struct EmbeddedLog {
 struct Inner {
     shared: Arc<Shared>,
     checkpoints: Option<Checkpoints>,
-    writer: Option<JoinHandle<()>>,
-    /// Holds the lock on the directory; released after the writer has ended.
+    /// The writer and the indexer.
+    threads: Vec<JoinHandle<()>>,
+    /// Holds the lock on the directory; released after the threads have ended.
     _lock: Option<File>,
 }
 
@@ -68,16 +75,17 @@ impl fmt::Debug for Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.close();
-        if let Some(writer) = self.writer.take() {
-            // What is queued gets written before the lock goes. A writer that panicked has nothing to add.
-            let _ = writer.join();
+        for thread in self.threads.drain(..) {
+            // What is queued gets written before the lock goes. A thread that panicked has nothing to add.
+            let _ = thread.join();
         }
     }
 }
 
 impl EmbeddedLog {
-    /// Opens the log of an organization in a directory, which is made if it is not there. Reads every
-    /// segment once.
+    /// Opens the log of an organization in a directory, which is made if it is not there. Reads what has no
+    /// index yet, at least the last segment; of the others header and seal. Damage inside a sealed segment
+    /// is an error of the read that meets it, and of [`EmbeddedLog::verify`].
     ///
     /// # Errors
     /// [`OpenError`].
@@ -90,7 +98,7 @@ impl EmbeddedLog {
             TryLockError::Error(error) => at.io("locking the directory")(error),
         })?;
         let disk = OsDisk::open(directory).map_err(at.io("opening the directory"))?;
-        let (shared, committer) =
+        let Opened { shared, committer, indexer } =
             open::open(Arc::new(disk), &at, org_id, &options, Faults::default())?;
         let checkpoints = Checkpoints::open(directory)
             .map_err(|reason| OpenError::Checkpoints { directory: directory.to_owned(), reason })?;
@@ -98,11 +106,15 @@ impl EmbeddedLog {
             .name("log-writer".to_owned())
             .spawn(move || committer.run())
             .map_err(at.io("starting the writer"))?;
+        let indexer = std::thread::Builder::new()
+            .name("log-indexer".to_owned())
+            .spawn(move || indexer.run())
+            .map_err(at.io("starting the indexer"))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 shared,
                 checkpoints: Some(checkpoints),
-                writer: Some(writer),
+                threads: vec![writer, indexer],
                 _lock: Some(lock),
             }),
         })
@@ -111,7 +123,7 @@ impl EmbeddedLog {
     /// A handle without a writer thread: whoever has the committer drives it.
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn driven(shared: Arc<Shared>) -> Self {
-        Self { inner: Arc::new(Inner { shared, checkpoints: None, writer: None, _lock: None }) }
+        Self { inner: Arc::new(Inner { shared, checkpoints: None, threads: Vec::new(), _lock: None }) }
     }
 
     /// Reads through the log after a position up to its present head, in order, verifying every frame:
@@ -121,12 +133,12 @@ impl EmbeddedLog {
         Scan::new(&self.inner.shared, after)
     }
 
-    /// Reads every durable frame and verifies it.
+    /// Reads every durable frame on all cores and verifies it: checksums, positions without holes, seals.
     ///
     /// # Errors
     /// [`ReadError`] naming the first bad place.
     pub fn verify(&self) -> Result<Verified, ReadError> {
-        read::verify(&self.inner.shared)
+        verify::verify(&self.inner.shared)
     }
 
     fn checkpoints(&self) -> Result<&Checkpoints, ReadError> {
@@ -172,9 +184,7 @@ impl EventReader for EmbeddedLog {
     }
 
     fn stream_head(&self, stream: &StreamId) -> Result<Option<Version>, ReadError> {
-        let state = self.inner.shared.lock();
-        let events = state.streams.positions(stream.as_str(), state.durable).len() as u64;
-        Ok(events.checked_sub(1).map(Version))
+        read::stream_head(&self.inner.shared, stream)
     }
 
     fn read_stream(

@@ -25,6 +25,10 @@ pub struct Options {
     pub group_bytes_max: usize,
     /// Most bytes of appends that may wait for the disk; default 256 MiB. Above it appends are refused.
     pub waiting_bytes_max: usize,
+    /// Files of the log kept open for reading; default 64. Others are opened when they are read.
+    pub open_files_max: usize,
+    /// Index files of about the same size that are merged into one, at least 2; default 8.
+    pub index_fan_in: usize,
     /// The clock; default the system's.
     pub clock: Clock,
     /// Salts; default the operating system's random numbers.
@@ -38,6 +42,8 @@ impl Default for Options {
             reserve_step_bytes: 1 << 20,
             group_bytes_max: 8 << 20,
             waiting_bytes_max: 256 << 20,
+            open_files_max: 64,
+            index_fan_in: 8,
             clock: Arc::new(system_time),
             salt: Arc::new(random_salt),
         }
@@ -51,6 +57,8 @@ impl fmt::Debug for Options {
             .field("reserve_step_bytes", &self.reserve_step_bytes)
             .field("group_bytes_max", &self.group_bytes_max)
             .field("waiting_bytes_max", &self.waiting_bytes_max)
+            .field("open_files_max", &self.open_files_max)
+            .field("index_fan_in", &self.index_fan_in)
             .finish_non_exhaustive()
     }
 }

@@ -1,45 +1,78 @@
 //! Reading events by position. Every frame is verified each time it is read.
 
-use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::Arc;
 
+use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Position, Recorded, StreamId, Timestamp, Version};
 
-use super::state::Shared;
+use super::state::{Shared, indexed_next_version};
+use crate::index::hash;
+use crate::index::runs::Place;
 use crate::log::{Direction, Filter, Page, ReadError};
+use crate::segment::Segment;
 use crate::segment::cursor::{Cursor, Step};
 use crate::segment::frame::{Frame, Kind};
 use crate::segment::header::HEADER_BYTES;
 use crate::segment::record::{Records, TypeNames};
 
 /// Goes through the durable frames of a log.
-#[derive(Debug, Default)]
-struct Walk {
+#[derive(Debug)]
+pub(super) struct Walk<S> {
+    shared: S,
+    segments: Arc<Vec<Arc<Segment>>>,
     cursor: Option<Cursor>,
 }
 
-impl Walk {
+impl<S: Deref<Target = Shared>> Walk<S> {
+    /// A walk up to the present head, which is returned.
+    pub(super) fn begin(shared: S) -> (Self, u64) {
+        let (segments, durable) = {
+            let state = shared.lock();
+            (Arc::clone(&state.segments), state.durable)
+        };
+        (Self { shared, segments, cursor: None }, durable)
+    }
+
+    pub(super) fn org_id(&self) -> OrgId {
+        self.shared.org_id
+    }
+
     /// The frame that holds a durable position.
-    fn seek(&mut self, shared: &Shared, position: u64) -> Result<Frame<'_>, ReadError> {
-        let ahead = self.cursor.as_ref().and_then(Cursor::frame).is_some_and(|frame| {
-            frame.head.base_position <= position && self.is_near(shared, position)
-        });
-        if !ahead {
-            let (segment, offset) = {
-                let state = shared.lock();
-                let place = state.places.at_or_before(position);
-                let found = place.and_then(|place| {
-                    let segment = state.segments.get(place.segment as usize)?;
-                    Some((Arc::clone(segment), place.offset))
-                });
-                found.ok_or_else(|| missing(position))?
-            };
-            self.cursor = Some(Cursor::new(segment, offset));
+    pub(super) fn seek(&mut self, position: u64) -> Result<Frame<'_>, ReadError> {
+        if !self.is_next(position) {
+            let place = self.shared.place(position)?.ok_or_else(|| missing(position))?;
+            if !self.leads_to(position, &place) {
+                let segment = self.segment(place.segment).ok_or_else(|| missing(position))?;
+                self.cursor = Some(Cursor::new(segment, place.offset));
+            }
         }
         while !self.holds(position) {
-            self.step(shared, position)?;
+            self.step(position)?;
         }
         self.cursor.as_ref().and_then(Cursor::frame).ok_or_else(|| missing(position))
+    }
+
+    /// The segment that begins with this position.
+    fn segment(&self, base: u64) -> Option<Arc<Segment>> {
+        let number = self.segments.partition_point(|it| it.base_position < base);
+        self.segments.get(number).filter(|it| it.base_position == base).map(Arc::clone)
+    }
+
+    /// Whether the current frame holds a position, or the one behind it does.
+    fn is_next(&self, position: u64) -> bool {
+        self.cursor.as_ref().and_then(Cursor::frame).is_some_and(|frame| {
+            (frame.head.base_position..=frame.next_position()).contains(&position)
+        })
+    }
+
+    /// Whether walking on from the current frame is no longer than jumping.
+    fn leads_to(&self, position: u64, place: &Place) -> bool {
+        self.cursor.as_ref().is_some_and(|cursor| {
+            cursor.segment().base_position == place.segment
+                && place.offset <= cursor.offset()
+                && cursor.frame().is_some_and(|frame| frame.head.base_position <= position)
+        })
     }
 
     fn holds(&self, position: u64) -> bool {
@@ -49,32 +82,14 @@ impl Walk {
         })
     }
 
-    /// Whether walking on from the current frame is no longer than jumping.
-    fn is_near(&self, shared: &Shared, position: u64) -> bool {
-        let Some(cursor) = &self.cursor else { return false };
-        if cursor.frame().is_some_and(|frame| position <= frame.next_position()) {
-            return true;
+    fn step(&mut self, position: u64) -> Result<(), ReadError> {
+        let frame = self.cursor.as_ref().and_then(Cursor::frame);
+        if let Some(seal) = frame.filter(|frame| frame.head.kind == Kind::Seal) {
+            let base = seal.head.base_position;
+            let next = self.segment(base).ok_or_else(|| missing(base))?;
+            self.cursor = Some(Cursor::new(next, HEADER_BYTES as u64));
         }
-        let state = shared.lock();
-        let Some(place) = state.places.at_or_before(position) else { return false };
-        let segment = state.segments.get(place.segment as usize);
-        place.offset <= cursor.offset()
-            && segment.is_some_and(|it| it.base_position == cursor.segment().base_position)
-    }
-
-    fn step(&mut self, shared: &Shared, position: u64) -> Result<(), ReadError> {
         let cursor = self.cursor.as_mut().ok_or_else(|| missing(position))?;
-        let sealed = cursor.frame().is_some_and(|frame| frame.head.kind == Kind::Seal);
-        if sealed {
-            let base = cursor.frame().map_or(0, |frame| frame.head.base_position);
-            let next = {
-                let state = shared.lock();
-                let number = state.segments.partition_point(|it| it.base_position < base);
-                state.segments.get(number).map(Arc::clone)
-            };
-            let next = next.filter(|it| it.base_position == base).ok_or_else(|| missing(base))?;
-            *cursor = Cursor::new(next, HEADER_BYTES as u64);
-        }
         let damaged = |cursor: &Cursor, reason: &str| ReadError::Damaged {
             place: format!("{} offset {}", cursor.segment().name, cursor.offset()),
             reason: reason.to_owned(),
@@ -89,7 +104,7 @@ impl Walk {
     }
 }
 
-fn missing(position: u64) -> ReadError {
+pub(super) fn missing(position: u64) -> ReadError {
     ReadError::Damaged {
         place: format!("position {position}"),
         reason: "no segment holds it".to_owned(),
@@ -97,8 +112,8 @@ fn missing(position: u64) -> ReadError {
 }
 
 /// Decodes the events of a frame from position `from` on while `want` says so.
-fn decode(
-    shared: &Shared,
+pub(super) fn decode(
+    org_id: OrgId,
     frame: &Frame<'_>,
     names: &mut TypeNames,
     from: u64,
@@ -120,7 +135,7 @@ fn decode(
         if !filter.passes(record.stream, record.event_type) {
             continue;
         }
-        let event = record.to_recorded(shared.org_id, Position(position), recorded_at, names);
+        let event = record.to_recorded(org_id, Position(position), recorded_at, names);
         if !take(event) {
             break;
         }
@@ -131,12 +146,12 @@ fn decode(
 /// The events at these durable positions, which must ascend.
 pub(crate) fn fetch(shared: &Shared, positions: &[u64]) -> Result<Vec<Recorded>, ReadError> {
     let all = Filter::all();
-    let mut walk = Walk::default();
+    let (mut walk, _) = Walk::begin(shared);
     let mut names = TypeNames::default();
     let mut events = Vec::with_capacity(positions.len());
     let mut wanted = positions.iter().copied().peekable();
     while let Some(first) = wanted.peek().copied() {
-        let frame = walk.seek(shared, first)?;
+        let frame = walk.seek(first)?;
         let take = |event: Recorded| {
             if wanted.next_if_eq(&event.header.position.0).is_some() {
                 events.push(event);
@@ -144,7 +159,7 @@ pub(crate) fn fetch(shared: &Shared, positions: &[u64]) -> Result<Vec<Recorded>,
             let end = frame.next_position();
             wanted.peek().is_some_and(|next| *next < end)
         };
-        decode(shared, &frame, &mut names, first, take, &all)?;
+        decode(shared.org_id, &frame, &mut names, first, take, &all)?;
         if wanted.peek() == Some(&first) {
             return Err(missing(first));
         }
@@ -159,23 +174,65 @@ pub(crate) fn stream(
     direction: Direction,
     max: usize,
 ) -> Result<Vec<Recorded>, ReadError> {
-    let from = usize::try_from(from.0).unwrap_or(usize::MAX);
-    let positions: Vec<u64> = {
-        let state = shared.lock();
-        let all = state.streams.positions(stream.as_str(), state.durable);
-        match direction {
-            Direction::Forward => all.iter().skip(from).take(max).copied().collect(),
-            Direction::Backward => {
-                let until = all.len().min(from.saturating_add(1));
-                all.iter().take(until).skip(until.saturating_sub(max)).copied().collect()
-            }
-        }
-    };
+    let positions = stream_positions(shared, stream, from.0, direction, max)?;
     let mut events = fetch(shared, &positions)?;
     if direction == Direction::Backward {
         events.reverse();
     }
     Ok(events)
+}
+
+/// Positions of a stream's events in the order of version.
+fn stream_positions(
+    shared: &Shared,
+    stream: &StreamId,
+    from: u64,
+    direction: Direction,
+    max: usize,
+) -> Result<Vec<u64>, ReadError> {
+    let (hash, name) = (hash::of_stream(stream.as_str()), stream.as_str());
+    let max = max as u64;
+    let asked = match direction {
+        Direction::Forward => from..from.saturating_add(max),
+        Direction::Backward => {
+            let head = match stream_head(shared, stream)? {
+                Some(head) => head.0.saturating_add(1),
+                None => return Ok(Vec::new()),
+            };
+            let until = head.min(from.saturating_add(1));
+            until.saturating_sub(max)..until
+        }
+    };
+    let (recent, mut runs, first) = {
+        let state = shared.lock();
+        let (recent, first) = state.positions(hash, name, &asked);
+        (recent, shared.sealed.runs(), first)
+    };
+    let before = asked.start..first.map_or(asked.end, |first| asked.end.min(first));
+    let mut positions = if before.is_empty() {
+        Vec::new()
+    } else {
+        shared.sealed.ask(&mut runs, |runs| runs.positions(hash, name, before.clone()))?
+    };
+    positions.extend(recent);
+    Ok(positions)
+}
+
+/// Last durable version of a stream.
+pub(crate) fn stream_head(
+    shared: &Shared,
+    stream: &StreamId,
+) -> Result<Option<Version>, ReadError> {
+    let (hash, name) = (hash::of_stream(stream.as_str()), stream.as_str());
+    let (known, mut runs) = {
+        let state = shared.lock();
+        (state.durable_next_version(hash, name), shared.sealed.runs())
+    };
+    let next = match known {
+        Some(next) => next,
+        None => indexed_next_version(&shared.sealed, &mut runs, hash, name)?,
+    };
+    Ok(next.checked_sub(1).map(Version))
 }
 
 pub(crate) fn all_forward(
@@ -184,18 +241,17 @@ pub(crate) fn all_forward(
     filter: &Filter,
     max: usize,
 ) -> Result<Page, ReadError> {
-    let durable = shared.lock().durable;
-    let mut walk = Walk::default();
+    let (mut walk, durable) = Walk::begin(shared);
     let mut names = TypeNames::default();
     let mut events = Vec::new();
     let mut next = from.0.saturating_add(1);
     while next <= durable && events.len() < max {
-        let frame = walk.seek(shared, next)?;
+        let frame = walk.seek(next)?;
         let take = |event| {
             events.push(event);
             events.len() < max
         };
-        decode(shared, &frame, &mut names, next, take, filter)?;
+        decode(shared.org_id, &frame, &mut names, next, take, filter)?;
         next = frame.next_position();
     }
     let last = events.last().map(|event: &Recorded| event.header.position);
@@ -212,16 +268,16 @@ pub(crate) fn all_backward(
     filter: &Filter,
     max: usize,
 ) -> Result<Page, ReadError> {
-    let mut walk = Walk::default();
+    let (mut walk, durable) = Walk::begin(shared);
     let mut names = TypeNames::default();
     let mut events: Vec<Recorded> = Vec::new();
-    let mut until = from.0.min(shared.lock().durable);
+    let mut until = from.0.min(durable);
     while until > 0 && events.len() < max {
-        let place = shared.lock().places.at_or_before(until).ok_or_else(|| missing(until))?;
+        let place = shared.place(until)?.ok_or_else(|| missing(until))?;
         let mut stretch: Vec<Recorded> = Vec::new();
         let mut next = place.position;
         while next <= until {
-            let frame = walk.seek(shared, next)?;
+            let frame = walk.seek(next)?;
             let take = |event: Recorded| {
                 let wanted = event.header.position.0 <= until;
                 if wanted {
@@ -229,7 +285,7 @@ pub(crate) fn all_backward(
                 }
                 wanted
             };
-            decode(shared, &frame, &mut names, next, take, filter)?;
+            decode(shared.org_id, &frame, &mut names, next, take, filter)?;
             next = frame.next_position();
         }
         let room = max - events.len();
@@ -244,80 +300,3 @@ pub(crate) fn all_backward(
     Ok(Page { events, scanned_to })
 }
 
-/// Reads through the log from one position to the head at its beginning.
-#[derive(Debug)]
-pub struct Scan {
-    shared: Arc<Shared>,
-    walk: Walk,
-    names: TypeNames,
-    next: u64,
-    until: u64,
-    ready: VecDeque<Recorded>,
-}
-
-impl Scan {
-    pub(crate) fn new(shared: &Arc<Shared>, after: Position) -> Self {
-        let until = shared.lock().durable;
-        Self {
-            shared: Arc::clone(shared),
-            walk: Walk::default(),
-            names: TypeNames::default(),
-            next: after.0.saturating_add(1),
-            until,
-            ready: VecDeque::new(),
-        }
-    }
-
-    fn fill(&mut self) -> Result<(), ReadError> {
-        let frame = self.walk.seek(&self.shared, self.next)?;
-        let ready = &mut self.ready;
-        let take = |event| {
-            ready.push_back(event);
-            true
-        };
-        decode(&self.shared, &frame, &mut self.names, self.next, take, &Filter::all())?;
-        self.next = frame.next_position();
-        Ok(())
-    }
-}
-
-impl Iterator for Scan {
-    type Item = Result<Recorded, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ready.is_empty()
-            && self.next <= self.until
-            && let Err(error) = self.fill()
-        {
-            self.next = self.until.saturating_add(1);
-            return Some(Err(error));
-        }
-        self.ready.pop_front().map(Ok)
-    }
-}
-
-/// What a verification went through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
-    /// Appends.
-    pub frames: u64,
-    /// Events.
-    pub events: u64,
-    /// Bytes of the events' records.
-    pub bytes: u64,
-}
-
-pub(crate) fn verify(shared: &Shared) -> Result<Verified, ReadError> {
-    let durable = shared.lock().durable;
-    let mut walk = Walk::default();
-    let mut verified = Verified::default();
-    let mut next = 1;
-    while next <= durable {
-        let frame = walk.seek(shared, next)?;
-        verified.frames += 1;
-        verified.events += u64::from(frame.head.count);
-        verified.bytes += frame.body.len() as u64;
-        next = frame.next_position();
-    }
-    Ok(verified)
-}

@@ -1,27 +1,32 @@
 //! What all handles of a log share.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use ledgerline_schemas::id::{EventId, OrgId};
-use ledgerline_schemas::{NewEvent, Position, Timestamp, Version};
+use ledgerline_schemas::{Position, Timestamp, Version};
 use tokio::sync::{oneshot, watch};
 
 use super::options::Options;
-use crate::index::ids::Ids;
-use crate::index::places::Places;
-use crate::index::streams::Streams;
+use crate::index::layout::SegmentFacts;
+use crate::index::recent::{Recent, StreamKey};
+use crate::index::runs::{Place, Runs};
+use crate::index::sealed::Sealed;
 use crate::log::AppendError;
 use crate::segment::Segment;
 
-/// Shared between handles, readers and the writer.
+/// Shared between handles, readers, the writer and the indexer.
 pub(crate) struct Shared {
     pub(crate) org_id: OrgId,
     pub(crate) options: Options,
     pub(crate) head: watch::Sender<Position>,
+    /// The index of the segments whose index is on disk.
+    pub(crate) sealed: Sealed,
     state: Mutex<State>,
     work: Condvar,
+    index_work: Condvar,
 }
 
 /// Whether appends are taken.
@@ -43,17 +48,24 @@ pub(crate) struct State {
     pub(crate) durable: u64,
     /// The next position to be given out.
     pub(crate) next_position: u64,
-    /// Events on their way included.
-    pub(crate) streams: Streams,
-    /// Durable events only.
-    pub(crate) ids: Ids,
-    /// Events on their way.
-    pub(crate) pending: BTreeMap<EventId, Known>,
+    /// The index of the last segment, events on their way included.
+    pub(crate) recent: Recent,
+    /// Sealed segments whose index is not on disk yet, oldest first.
+    pub(crate) frozen: VecDeque<Arc<Frozen>>,
+    /// Events on their way: the first has the position after `durable`.
+    pub(crate) in_flight: VecDeque<InFlight>,
     pub(crate) queue: VecDeque<Job>,
     pub(crate) queued_bytes: usize,
     pub(crate) last_recorded_at: Timestamp,
-    pub(crate) segments: Vec<Arc<Segment>>,
-    pub(crate) places: Places,
+    /// All of them, in order.
+    pub(crate) segments: Arc<Vec<Arc<Segment>>>,
+}
+
+/// A sealed segment that is indexed in memory only.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    pub(crate) recent: Recent,
+    pub(crate) facts: SegmentFacts,
 }
 
 /// What is known of an event without reading it.
@@ -65,13 +77,26 @@ pub(crate) struct Known {
     pub(crate) recorded_at: Timestamp,
 }
 
+/// An event on its way to the disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InFlight {
+    pub(crate) id: EventId,
+    pub(crate) print: u64,
+    pub(crate) stream: StreamKey,
+    pub(crate) version: Version,
+    pub(crate) recorded_at: Timestamp,
+}
+
 /// One append on its way to the disk. Without events it only waits for what was queued before it.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) base_position: u64,
     pub(crate) recorded_at: Timestamp,
-    pub(crate) versions: Vec<Version>,
-    pub(crate) events: Vec<NewEvent>,
+    /// How many events.
+    pub(crate) count: u16,
+    /// Their records, as they are stored.
+    pub(crate) body: Vec<u8>,
+    /// Length of the frame.
     pub(crate) bytes: usize,
     pub(crate) waiter: Option<oneshot::Sender<Result<(), AppendError>>>,
 }
@@ -92,9 +117,17 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(org_id: OrgId, options: Options, state: State) -> Self {
+    pub(crate) fn new(org_id: OrgId, options: Options, sealed: Sealed, state: State) -> Self {
         let head = watch::Sender::new(Position(state.durable));
-        Self { org_id, options, head, state: Mutex::new(state), work: Condvar::new() }
+        Self {
+            org_id,
+            options,
+            head,
+            sealed,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            index_work: Condvar::new(),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -126,6 +159,38 @@ impl Shared {
         self.lock().take_group(self.options.group_bytes_max)
     }
 
+    /// Goes on to a new segment.
+    pub(crate) fn roll(&self, facts: SegmentFacts, next: Arc<Segment>) {
+        let mut state = self.lock();
+        let segments = Arc::make_mut(&mut state.segments);
+        if facts.base == facts.next {
+            // It had no events: the new one takes its name and its place.
+            segments.pop();
+        }
+        segments.push(next);
+        if facts.base < facts.next {
+            state.freeze(facts);
+        }
+        drop(state);
+        self.index_work.notify_one();
+    }
+
+    /// Waits until there are other sealed segments without an index than `seen`, by base position of the
+    /// last; `None` when the log closes.
+    pub(crate) fn next_frozen(&self, seen: Option<u64>) -> Option<u64> {
+        let mut state = self.lock();
+        loop {
+            let last = state.frozen.back().map(|frozen| frozen.facts.base);
+            if last.is_some() && last != seen {
+                return last;
+            }
+            if state.condition != Condition::Open {
+                return None;
+            }
+            state = self.index_work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Takes no more appends.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
@@ -134,6 +199,19 @@ impl Shared {
         }
         drop(state);
         self.work.notify_all();
+        self.index_work.notify_all();
+    }
+
+    /// The frame that holds a durable position begins at this place or behind it.
+    pub(crate) fn place(&self, position: u64) -> Result<Option<Place>, crate::log::ReadError> {
+        let mut runs = {
+            let state = self.lock();
+            if position >= state.unindexed_from() {
+                return Ok(state.place(position));
+            }
+            self.sealed.runs()
+        };
+        Ok(self.sealed.ask(&mut runs, |runs| runs.place(position))?)
     }
 }
 
@@ -157,12 +235,103 @@ impl State {
         group
     }
 
-    /// Forgets appends that will not be written, newest first.
-    pub(crate) fn forget(&mut self, jobs: &[Job]) {
-        for event in jobs.iter().rev().flat_map(|job| job.events.iter().rev()) {
-            self.streams.pop(event.stream.as_str());
-            self.pending.remove(&event.id);
+    /// Forgets the appends that are not durable: they will not be written.
+    pub(crate) fn forget(&mut self) {
+        while let Some(event) = self.in_flight.pop_back() {
+            self.recent.pop(event.stream);
         }
         self.next_position = self.durable + 1;
+        self.recent.forget_ids(self.next_position);
     }
+
+    /// What is in memory from the newest segment to the oldest.
+    pub(crate) fn recents(&self) -> impl Iterator<Item = &Recent> {
+        let frozen = self.frozen.iter().rev().map(|frozen| &frozen.recent);
+        std::iter::once(&self.recent).chain(frozen)
+    }
+
+    /// From this position on, the index is in memory; before it, on disk.
+    pub(crate) fn unindexed_from(&self) -> u64 {
+        self.frozen.front().map_or(self.recent.base, |frozen| frozen.recent.base)
+    }
+
+    /// Seals the index of the last segment and begins a new one, with the events on their way that are not
+    /// in the sealed segment.
+    fn freeze(&mut self, facts: SegmentFacts) {
+        let mut old = std::mem::replace(&mut self.recent, Recent::new(facts.next));
+        old.end = facts.next;
+        let moved = usize::try_from(facts.next.saturating_sub(self.durable + 1)).unwrap_or(0);
+        for (event, position) in self.in_flight.iter_mut().skip(moved).zip(facts.next..) {
+            if let Some(stream) = old.stream_of(event.stream) {
+                let (hash, name) = (event.stream.hash(), &stream.name);
+                (event.stream, _) = self.recent.push(hash, name, event.version.0, position);
+            }
+            self.recent.insert_id(event.print, position);
+        }
+        self.frozen.push_back(Arc::new(Frozen { recent: old, facts }));
+    }
+
+    /// The index of the oldest of the frozen segments is on disk.
+    pub(crate) fn thaw(&mut self) {
+        self.frozen.pop_front();
+    }
+
+    fn place(&self, position: u64) -> Option<Place> {
+        let recent = self.recents().find(|recent| recent.base <= position)?;
+        let (at, offset) = recent.place(position)?;
+        Some(Place { segment: recent.base, position: at, offset })
+    }
+
+    /// Durable positions of a stream that are indexed in memory and have these versions; and the version of
+    /// the first event of the stream that is in memory.
+    pub(crate) fn positions(
+        &self,
+        hash: u64,
+        name: &str,
+        versions: &Range<u64>,
+    ) -> (Vec<u64>, Option<u64>) {
+        let mut parts: Vec<Vec<u64>> = Vec::new();
+        let mut first = None;
+        for recent in self.recents() {
+            let Some(stream) = recent.stream(hash, name) else { continue };
+            first = Some(stream.first_version);
+            let count = recent.count_before(stream, self.durable + 1) as u64;
+            let from = versions.start.saturating_sub(stream.first_version).min(count);
+            let until = versions.end.saturating_sub(stream.first_version).min(count);
+            let range = usize::try_from(from).unwrap_or(0)..usize::try_from(until).unwrap_or(0);
+            let relative = stream.relative.get(range).unwrap_or_default();
+            parts.push(relative.iter().map(|it| recent.base + u64::from(*it)).collect());
+            if stream.first_version <= versions.start {
+                break;
+            }
+        }
+        (parts.into_iter().rev().flatten().collect(), first)
+    }
+
+    /// The version that follows a stream's last durable event, if it is known from memory.
+    pub(crate) fn durable_next_version(&self, hash: u64, name: &str) -> Option<u64> {
+        let stream = |recent: &Recent| {
+            let stream = recent.stream(hash, name)?;
+            let count = recent.count_before(stream, self.durable + 1) as u64;
+            Some(stream.first_version + count)
+        };
+        self.recents().find_map(stream)
+    }
+
+    /// The version that follows a stream's last event, events on their way included, if it is known from
+    /// memory.
+    pub(crate) fn next_version(&self, hash: u64, name: &str) -> Option<Version> {
+        self.recents().find_map(|recent| recent.next_version(hash, name))
+    }
+}
+
+/// The version that follows a stream's last event in the runs.
+pub(crate) fn indexed_next_version(
+    sealed: &Sealed,
+    runs: &mut Arc<Runs>,
+    hash: u64,
+    name: &str,
+) -> Result<u64, crate::segment::recovery::Problem> {
+    let next = sealed.ask(runs, |runs| runs.next_version(hash, name))?;
+    Ok(next.unwrap_or(0))
 }

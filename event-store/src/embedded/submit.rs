@@ -1,14 +1,18 @@
 //! Taking an append into the order: duplicates, expectations, positions, versions. Nothing here touches the
-//! disk, except to look at an event whose id seems to be known.
+//! disk under the lock; what has to be looked up in index files or in the log is looked up before.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ledgerline_schemas::{Position, StreamId, Version};
 use tokio::sync::oneshot;
 
 use super::read;
-use super::state::{Condition, Job, Known, Shared, State};
+use super::state::{Condition, InFlight, Job, Known, Shared, State, indexed_next_version};
+use crate::index::hash;
+use crate::index::runs::Runs;
 use crate::log::{Append, AppendError, Appended, Submitted};
+use crate::segment::recovery::Problem;
 use crate::segment::{frame, record};
 use crate::validate;
 
@@ -22,20 +26,74 @@ enum Recognition {
     Duplicate(Appended),
 }
 
-/// Events that were read to compare their ids, by position.
-type Examined = BTreeMap<u64, Known>;
+/// What was looked up without the lock. It holds as long as the index files end where they did.
+struct LookedUp {
+    runs: Arc<Runs>,
+    /// Positions in index files that may hold the append's ids, event by event.
+    candidates: Vec<Vec<u64>>,
+    /// Events that were read to compare their ids, by position.
+    examined: BTreeMap<u64, Known>,
+    /// The version that follows a stream's last event in the index files, by hash and name.
+    next_versions: BTreeMap<StreamId, u64>,
+}
+
+/// An append, prepared as far as that is possible without its place in the order.
+struct Prepared {
+    append: Append,
+    prints: Vec<u64>,
+    streams: Vec<u64>,
+    body: Vec<u8>,
+}
+
+impl Prepared {
+    fn new(append: Append) -> Self {
+        let events = &append.events;
+        let mut body = Vec::with_capacity(events.iter().map(record::record_bytes).sum());
+        for event in events {
+            record::encode(&mut body, event, Version(0));
+        }
+        Self {
+            prints: events.iter().map(|event| hash::of_id(event.id)).collect(),
+            streams: events.iter().map(|event| hash::of_stream(event.stream.as_str())).collect(),
+            body,
+            append,
+        }
+    }
+}
+
+fn unreadable(problem: Problem) -> AppendError {
+    let error = crate::log::ReadError::from(problem);
+    AppendError::Unavailable { reason: format!("the log's index cannot be read: {error}") }
+}
 
 pub(crate) fn submit(shared: &Shared, append: Append) -> Result<Submitted, AppendError> {
     validate::append(&append)?;
-    let mut examined = Examined::new();
+    let mut prepared = Prepared::new(append);
+    let mut looked_up = look_up(shared, &prepared)?;
     loop {
         let mut state = shared.lock();
         state.check_open()?;
-        match state.recognize(&append, &examined)? {
+        if state.unindexed_from() != looked_up.runs.end() {
+            drop(state);
+            let examined = std::mem::take(&mut looked_up.examined);
+            looked_up = LookedUp { examined, ..look_up(shared, &prepared)? };
+            continue;
+        }
+        match state.recognize(&prepared, &looked_up)? {
             Recognition::New => {
+                let missing = state.unknown_streams(&prepared, &looked_up);
+                if !missing.is_empty() {
+                    drop(state);
+                    looked_up.find_streams(shared, missing)?;
+                    continue;
+                }
                 let recorded_at = (shared.options.clock)();
-                let submitted =
-                    state.sequence(append, recorded_at, shared.options.waiting_bytes_max)?;
+                let submitted = state.sequence(
+                    &mut prepared,
+                    &looked_up,
+                    recorded_at,
+                    shared.options.waiting_bytes_max,
+                )?;
                 drop(state);
                 shared.wake_writer();
                 return Ok(submitted);
@@ -49,8 +107,8 @@ pub(crate) fn submit(shared: &Shared, append: Append) -> Result<Submitted, Appen
                     state.queue.push_back(Job {
                         base_position: appended.first.0,
                         recorded_at: appended.recorded_at,
-                        versions: Vec::new(),
-                        events: Vec::new(),
+                        count: 0,
+                        body: Vec::new(),
                         bytes: 0,
                         waiter: Some(sender),
                     });
@@ -61,22 +119,58 @@ pub(crate) fn submit(shared: &Shared, append: Append) -> Result<Submitted, Appen
             }
             Recognition::Examine(positions) => {
                 drop(state);
-                let events =
-                    read::fetch(shared, &positions).map_err(|error| AppendError::Unavailable {
-                        reason: format!("an event with a known id cannot be read: {error}"),
-                    })?;
-                examined.extend(events.iter().map(|event| {
-                    let header = &event.header;
-                    let known = Known {
-                        id: header.id,
-                        position: header.position.0,
-                        version: header.version,
-                        recorded_at: header.recorded_at,
-                    };
-                    (known.position, known)
-                }));
+                looked_up.examine(shared, &positions)?;
             }
         }
+    }
+}
+
+/// Asks the index files for the append's ids; mostly their filters answer.
+fn look_up(shared: &Shared, prepared: &Prepared) -> Result<LookedUp, AppendError> {
+    let mut runs = shared.sealed.runs();
+    let mut candidates = Vec::with_capacity(prepared.prints.len());
+    for print in &prepared.prints {
+        let found = shared.sealed.ask(&mut runs, |runs| runs.ids(*print)).map_err(unreadable)?;
+        candidates.push(found);
+    }
+    Ok(LookedUp {
+        runs,
+        candidates,
+        examined: BTreeMap::new(),
+        next_versions: BTreeMap::new(),
+    })
+}
+
+impl LookedUp {
+    fn find_streams(
+        &mut self,
+        shared: &Shared,
+        streams: Vec<StreamId>,
+    ) -> Result<(), AppendError> {
+        for stream in streams {
+            let (hash, name) = (hash::of_stream(stream.as_str()), stream.as_str());
+            let next = indexed_next_version(&shared.sealed, &mut self.runs, hash, name)
+                .map_err(unreadable)?;
+            self.next_versions.insert(stream, next);
+        }
+        Ok(())
+    }
+
+    fn examine(&mut self, shared: &Shared, positions: &[u64]) -> Result<(), AppendError> {
+        let events = read::fetch(shared, positions).map_err(|error| AppendError::Unavailable {
+            reason: format!("an event with a known id cannot be read: {error}"),
+        })?;
+        self.examined.extend(events.iter().map(|event| {
+            let header = &event.header;
+            let known = Known {
+                id: header.id,
+                position: header.position.0,
+                version: header.version,
+                recorded_at: header.recorded_at,
+            };
+            (known.position, known)
+        }));
+        Ok(())
     }
 }
 
@@ -90,17 +184,31 @@ impl State {
         Err(AppendError::Unavailable { reason })
     }
 
-    fn recognize(&self, append: &Append, examined: &Examined) -> Result<Recognition, AppendError> {
+    /// An event on its way.
+    fn in_flight_at(&self, position: u64) -> Option<Known> {
+        let at = position.checked_sub(self.durable + 1)?;
+        let event = self.in_flight.get(usize::try_from(at).ok()?)?;
+        let InFlight { id, version, recorded_at, .. } = *event;
+        Some(Known { id, position, version, recorded_at })
+    }
+
+    fn recognize(
+        &self,
+        prepared: &Prepared,
+        looked_up: &LookedUp,
+    ) -> Result<Recognition, AppendError> {
         let mut known = Vec::new();
         let mut unseen = Vec::new();
-        for event in &append.events {
-            if let Some(pending) = self.pending.get(&event.id) {
-                known.push(*pending);
-                continue;
-            }
-            for position in self.ids.candidates(event.id) {
-                match examined.get(&position) {
-                    Some(candidate) if candidate.id == event.id => known.push(*candidate),
+        let events = prepared.append.events.iter().zip(&prepared.prints);
+        for ((event, print), indexed) in events.zip(&looked_up.candidates) {
+            let in_memory = self.recents().flat_map(|recent| recent.ids(*print));
+            for position in in_memory.chain(indexed.iter().copied()) {
+                let candidate = match self.in_flight_at(position) {
+                    Some(event) => Some(event),
+                    None => looked_up.examined.get(&position).copied(),
+                };
+                match candidate {
+                    Some(candidate) if candidate.id == event.id => known.push(candidate),
                     Some(_) => {}
                     None => unseen.push(position),
                 }
@@ -115,7 +223,7 @@ impl State {
             return Ok(Recognition::New);
         };
         let in_order = known.iter().zip(first.position..).all(|(it, at)| it.position == at);
-        if known.len() < append.events.len() || !in_order {
+        if known.len() < prepared.append.events.len() || !in_order {
             return Err(AppendError::PartialDuplicate { id: first.id });
         }
         Ok(Recognition::Duplicate(Appended {
@@ -127,21 +235,41 @@ impl State {
         }))
     }
 
-    fn head_of(&self, stream: &StreamId) -> Option<Version> {
-        self.streams.head(stream.as_str())
+    /// Streams of the append that have to be looked up in index files.
+    fn unknown_streams(&self, prepared: &Prepared, looked_up: &LookedUp) -> Vec<StreamId> {
+        if looked_up.runs.end() == 1 {
+            return Vec::new();
+        }
+        let unknown = |stream: &StreamId, hash: u64| {
+            self.next_version(hash, stream.as_str()).is_none()
+                && !looked_up.next_versions.contains_key(stream)
+        };
+        let append = &prepared.append;
+        let written = append.events.iter().zip(&prepared.streams);
+        let written = written
+            .filter(|(event, hash)| unknown(&event.stream, **hash))
+            .map(|(event, _)| event.stream.clone());
+        let expected = append.expected.iter().map(|(stream, _)| stream);
+        let expected =
+            expected.filter(|stream| unknown(stream, hash::of_stream(stream.as_str()))).cloned();
+        written.chain(expected).collect()
     }
 
     fn sequence(
         &mut self,
-        append: Append,
+        prepared: &mut Prepared,
+        looked_up: &LookedUp,
         now: ledgerline_schemas::Timestamp,
         waiting_bytes_max: usize,
     ) -> Result<Submitted, AppendError> {
-        for (stream, expected) in &append.expected {
-            validate::expectation(stream, *expected, self.head_of(stream))?;
+        let indexed = |stream: &StreamId| looked_up.next_versions.get(stream).copied().unwrap_or(0);
+        for (stream, expected) in &prepared.append.expected {
+            let hash = hash::of_stream(stream.as_str());
+            let next = self.next_version(hash, stream.as_str());
+            let next = next.map_or_else(|| indexed(stream), |next| next.0);
+            validate::expectation(stream, *expected, next.checked_sub(1).map(Version))?;
         }
-        let body_bytes = append.events.iter().map(record::record_bytes).sum();
-        let bytes = frame::frame_bytes(body_bytes);
+        let bytes = frame::frame_bytes(prepared.body.len());
         if self.queued_bytes > 0 && self.queued_bytes + bytes > waiting_bytes_max {
             return Err(AppendError::Unavailable {
                 reason: format!("{} bytes already wait for the disk", self.queued_bytes),
@@ -151,30 +279,42 @@ impl State {
         let recorded_at = now.max(self.last_recorded_at);
         self.last_recorded_at = recorded_at;
         let base_position = self.next_position;
-        let mut versions = Vec::with_capacity(append.events.len());
-        for (event, position) in append.events.iter().zip(base_position..) {
-            let version = self.streams.push(event.stream.as_str(), position);
+        let events = &prepared.append.events;
+        let mut versions = Vec::with_capacity(events.len());
+        let hashes = prepared.prints.iter().zip(&prepared.streams);
+        for ((event, (print, stream)), position) in events.iter().zip(hashes).zip(base_position..) {
+            let name = event.stream.as_str();
+            let first = match self.recent.stream(*stream, name) {
+                Some(known) => known.first_version,
+                None => self
+                    .next_version(*stream, name)
+                    .map_or_else(|| indexed(&event.stream), |next| next.0),
+            };
+            let (key, version) = self.recent.push(*stream, name, first, position);
+            self.recent.insert_id(*print, position);
+            let (id, print, stream) = (event.id, *print, key);
+            self.in_flight.push_back(InFlight { id, print, stream, version, recorded_at });
             versions.push(version);
-            self.pending.insert(event.id, Known { id: event.id, position, version, recorded_at });
         }
-        self.next_position += append.events.len() as u64;
-        let appended = Appended {
-            first: Position(base_position),
-            last: Position(self.next_position - 1),
-            versions: versions.clone(),
-            recorded_at,
-            duplicate: false,
-        };
+        record::set_versions(&mut prepared.body, &versions);
+        self.next_position += events.len() as u64;
         let (sender, receiver) = oneshot::channel();
         self.queued_bytes += bytes;
         self.queue.push_back(Job {
             base_position,
             recorded_at,
-            versions,
-            events: append.events,
+            count: u16::try_from(events.len()).unwrap_or(u16::MAX),
+            body: std::mem::take(&mut prepared.body),
             bytes,
             waiter: Some(sender),
         });
+        let appended = Appended {
+            first: Position(base_position),
+            last: Position(self.next_position - 1),
+            versions,
+            recorded_at,
+            duplicate: false,
+        };
         Ok(Submitted::new(appended, receiver))
     }
 }

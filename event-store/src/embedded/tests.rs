@@ -8,6 +8,7 @@ use ledgerline_schemas::{Actor, NewEvent, Timestamp};
 use super::*;
 use crate::disk::sim::{Image, Kind, SimDisk, Skips};
 use crate::embedded::commit::Committer;
+use crate::embedded::indexing::Indexer;
 use crate::fault::FaultSet;
 use crate::segment::frame;
 use crate::segment::header::HEADER_BYTES;
@@ -16,8 +17,9 @@ const ORG: OrgId = OrgId::from_u128(3);
 
 fn options() -> Options {
     Options {
-        segment_bytes: 8 << 10,
+        segment_bytes: 4 << 10,
         reserve_step_bytes: 1 << 10,
+        index_fan_in: 2,
         clock: Arc::new(|| Timestamp::from_micros(5)),
         salt: Arc::new(|| Ok(0x5A17_5A17)),
         ..Options::default()
@@ -28,6 +30,7 @@ struct Opened {
     log: EmbeddedLog,
     shared: Arc<Shared>,
     committer: Committer,
+    indexer: Indexer,
 }
 
 impl Opened {
@@ -45,8 +48,9 @@ impl Opened {
 
 fn open_with(disk: &SimDisk, faults: Faults) -> Result<Opened, OpenError> {
     let at = At(PathBuf::from("(test)"));
-    let (shared, committer) = open::open(Arc::new(disk.clone()), &at, ORG, &options(), faults)?;
-    Ok(Opened { log: EmbeddedLog::driven(Arc::clone(&shared)), shared, committer })
+    let open::Opened { shared, committer, indexer } =
+        open::open(Arc::new(disk.clone()), &at, ORG, &options(), faults)?;
+    Ok(Opened { log: EmbeddedLog::driven(Arc::clone(&shared)), shared, committer, indexer })
 }
 
 fn open(disk: &SimDisk) -> Opened {
@@ -132,38 +136,131 @@ fn a_full_disk_refuses_appends_and_goes_on_when_there_is_space() {
     }
 }
 
-#[test]
-fn every_flipped_bit_is_refused_or_cuts_nothing_but_the_closing_mark() {
+/// A log with sealed segments, most of them indexed on disk and one only in memory, closed in peace.
+fn closed_log(events: u128) -> (Image, Vec<Recorded>) {
     let disk = empty_disk();
     let mut log = open(&disk);
-    for id in 1..=24 {
+    for id in 1..=events {
         log.append(one(id, 300)).unwrap();
+        if id + 8 < events {
+            while log.indexer.step(&|| true) {}
+        }
     }
     log.shared.close();
     log.committer.finish();
-    let written = log.log.scan(Position::START).map(Result::unwrap).collect::<Vec<_>>();
+    let written = log.log.scan(Position::START).collect::<Result<_, _>>().unwrap();
     drop(log);
-    let image = disk.live();
-    assert!(image.files.len() >= 2, "the log has a sealed segment and a last one");
-    let last = image.files.keys().next_back().unwrap().clone();
-    for (name, bytes) in &image.files {
+    (disk.live(), written)
+}
+
+fn flipped(image: &Image, name: &str, at: usize, bit: usize) -> SimDisk {
+    let mut damaged = image.clone();
+    damaged.files.get_mut(name).unwrap()[at] ^= 1 << bit;
+    SimDisk::new(damaged, &[], Skips::default())
+}
+
+#[test]
+fn every_flipped_bit_of_a_segment_is_noticed_or_cuts_nothing_but_the_closing_mark() {
+    let (image, written) = closed_log(40);
+    let segments: Vec<&String> = image.files.keys().filter(|it| it.ends_with(".seg")).collect();
+    assert!(segments.len() >= 3, "the log has sealed segments with and without index");
+    let indexes = image.files.keys().filter(|it| it.ends_with(".idx")).count();
+    assert!((1..segments.len() - 1).contains(&indexes));
+    let last = *segments.last().unwrap();
+    let mut at_opening = 0;
+    let mut on_reading = 0;
+    for name in segments {
+        let bytes = &image.files[name];
         let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
         let mark = used.next_multiple_of(8) - frame::frame_bytes(0);
         for (at, bit) in (0..used).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
-            let mut damaged = image.clone();
-            damaged.files.get_mut(name).unwrap()[at] ^= 1 << bit;
-            let disk = SimDisk::new(damaged, &[], Skips::default());
-            match open_with(&disk, Faults::default()) {
-                Err(OpenError::Damaged { segment, .. }) => assert_eq!(&segment, name),
+            match open_with(&flipped(&image, name, at, bit), Faults::default()) {
+                Err(OpenError::Damaged { segment, .. }) => {
+                    assert_eq!(&segment, name);
+                    at_opening += 1;
+                }
                 Err(other) => panic!("{name} at {at}: {other}"),
                 Ok(opened) => {
-                    assert!(*name == last && at >= mark, "{name} at {at} was not noticed");
-                    let read = opened.log.scan(Position::START).map(Result::unwrap);
-                    assert!(read.eq(written.iter().cloned()));
+                    let mut expected = written.iter();
+                    let failed = opened.log.scan(Position::START).any(|read| match read {
+                        Ok(event) => {
+                            assert_eq!(Some(&event), expected.next(), "{name} at {at}");
+                            false
+                        }
+                        Err(ReadError::Damaged { .. }) => true,
+                        Err(other) => panic!("{name} at {at}: {other}"),
+                    });
+                    if *name == *last && at >= mark {
+                        assert!(!failed && expected.next().is_none());
+                        continue;
+                    }
+                    on_reading += 1;
+                    // Of marks nobody reads anything; verification finds damage there as well.
+                    let verified = opened.log.verify();
+                    let Err(ReadError::Damaged { place, .. }) = verified else {
+                        panic!("{name} at {at} was not noticed");
+                    };
+                    assert!(place.starts_with(name.as_str()), "{name} at {at}: {place}");
                 }
             }
         }
     }
+    assert!(at_opening > 0 && on_reading > 0, "{at_opening} at opening, {on_reading} on reading");
+}
+
+#[test]
+fn every_flipped_bit_of_an_index_changes_nothing() {
+    let (image, written) = closed_log(40);
+    let stream = StreamId::new("interaction-1");
+    let mut distrusted = 0;
+    for name in image.files.keys().filter(|it| it.ends_with(".idx")) {
+        let length = image.files[name].len();
+        for (at, bit) in (0..length).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let disk = flipped(&image, name, at, bit);
+            let opened = open(&disk);
+            let read = opened.log.read_stream(&stream, Version(0), Direction::Forward, 100);
+            assert_eq!(read.unwrap(), written, "{name} at {at}");
+            assert_eq!(opened.log.stream_head(&stream).unwrap(), Some(Version(39)));
+            for event in written.iter().step_by(5) {
+                let position = event.header.position;
+                let page = opened.log.read_all(position, Direction::Backward, &Filter::all(), 1);
+                assert_eq!(page.unwrap().events, [event.clone()]);
+            }
+            for id in 1..=40 {
+                let again = opened.log.submit(one(id, 300)).unwrap().appended;
+                assert!(again.duplicate && again.first.0 == id as u64, "{name} at {at}");
+            }
+            assert!(!opened.log.submit(one(99, 300)).unwrap().appended.duplicate);
+            distrusted += u64::from(opened.shared.sealed.damaged() > 0);
+        }
+    }
+    assert!(distrusted > 1_000, "only {distrusted} flipped bits were met");
+}
+
+#[test]
+fn an_index_that_cannot_be_written_costs_memory_only() {
+    let disk = empty_disk();
+    let mut log = open(&disk);
+    for id in 1..=60 {
+        log.append(one(id, 300)).unwrap();
+    }
+    disk.fail(Some((Kind::Create, ErrorKind::StorageFull)));
+    assert!(!log.indexer.step(&|| true));
+    let stream = StreamId::new("interaction-1");
+    let read = |log: &Opened| {
+        assert!(log.log.submit(one(1, 300)).unwrap().appended.duplicate);
+        log.log.read_stream(&stream, Version(0), Direction::Forward, 100).unwrap()
+    };
+    let before = read(&log);
+    assert_eq!(before.len(), 60);
+    assert_eq!(log.shared.sealed.runs().end(), 1);
+    disk.fail(None);
+    while log.indexer.step(&|| true) {}
+    assert!(log.shared.lock().frozen.is_empty());
+    assert!(log.shared.sealed.runs().end() > 1);
+    assert_eq!(read(&log), before);
+    log.append(one(61, 300)).unwrap();
+    assert_eq!(read(&log).len(), 61);
 }
 
 #[test]

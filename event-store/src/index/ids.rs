@@ -1,71 +1,85 @@
-//! Which event ids are in the log: 16 bytes an event.
-//!
-//! The table keeps a 64-bit fingerprint and the position. A fingerprint that is found is a question, not an
-//! answer: the event at that position says whether the id is the same.
+//! Event ids of one segment in memory: a hash table with open addressing, about 20 bytes an event.
 
-use std::collections::BTreeSet;
+/// Entries in a new table.
+const FIRST_SLOTS: usize = 1 << 10;
+/// A slot is free when it holds this instead of a relative position plus one.
+const FREE: u32 = 0;
 
-use ledgerline_schemas::id::EventId;
-
-/// Entries in the small sorted set that takes new ids.
-const RECENT_MAX: usize = 1 << 16;
-/// Entries of a run that is not merged any further: bounds how long one merge takes.
-const RUN_MAX: usize = 1 << 20;
-
-/// Fingerprints with positions: a small set for new ones, and sorted runs.
+/// Fingerprints with positions, relative to the segment's first. A fingerprint may occur more than once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ids {
-    recent: BTreeSet<(u64, u64)>,
-    runs: Vec<Vec<(u64, u64)>>,
-}
-
-/// Ids may be random, ordered by time or derived: all bits take part.
-fn fingerprint(id: EventId) -> u64 {
-    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
-    let (high, low) = id.uuid().as_u64_pair();
-    (high.rotate_left(23) ^ low).wrapping_mul(ODD)
+    prints: Vec<u64>,
+    places: Vec<u32>,
+    used: usize,
 }
 
 impl Ids {
-    pub(crate) fn insert(&mut self, id: EventId, position: u64) {
-        self.recent.insert((fingerprint(id), position));
-        if self.recent.len() >= RECENT_MAX {
-            let mut run: Vec<_> = std::mem::take(&mut self.recent).into_iter().collect();
-            while let Some(last) = self.runs.pop_if(|last| last.len() <= run.len()) {
-                if last.len() + run.len() > RUN_MAX {
-                    self.runs.push(last);
-                    break;
-                }
-                run = merged(&last, &run);
+    /// Adds an id at a position relative to the segment's first.
+    pub(crate) fn insert(&mut self, print: u64, relative: u32) {
+        // At most two of three slots are taken.
+        if (self.used + 1) * 3 > self.prints.len() * 2 {
+            self.grow();
+        }
+        let mask = self.prints.len().saturating_sub(1);
+        let mut at = slot_of(print, mask);
+        while let (Some(slot), Some(place)) = (self.prints.get_mut(at), self.places.get_mut(at)) {
+            if *place == FREE {
+                *slot = print;
+                *place = relative + 1;
+                self.used += 1;
+                return;
             }
-            self.runs.push(run);
+            at = (at + 1) & mask;
         }
     }
 
-    /// Positions that may hold this id.
-    pub(crate) fn candidates(&self, id: EventId) -> Vec<u64> {
-        let wanted = fingerprint(id);
-        let mut found: Vec<u64> =
-            self.recent.range((wanted, 0)..=(wanted, u64::MAX)).map(|(_, at)| *at).collect();
-        for run in &self.runs {
-            let from = run.partition_point(|(print, _)| *print < wanted);
-            let same = run.iter().skip(from).take_while(|(print, _)| *print == wanted);
-            found.extend(same.map(|(_, position)| *position));
+    /// Relative positions that may hold an id.
+    pub(crate) fn find(&self, print: u64) -> impl Iterator<Item = u32> + '_ {
+        let mask = self.prints.len().saturating_sub(1);
+        let mut at = slot_of(print, mask);
+        std::iter::from_fn(move || {
+            loop {
+                let (slot, place) = (*self.prints.get(at)?, *self.places.get(at)?);
+                if place == FREE {
+                    return None;
+                }
+                at = (at + 1) & mask;
+                if slot == print {
+                    return Some(place - 1);
+                }
+            }
+        })
+    }
+
+    /// Forgets every id from a relative position on.
+    pub(crate) fn truncate(&mut self, relative: u32) {
+        let kept: Vec<(u64, u32)> = self.iter().filter(|(_, at)| *at < relative).collect();
+        *self = Self::default();
+        for (print, at) in kept {
+            self.insert(print, at);
         }
-        found
+    }
+
+    /// All of them, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        let all = self.prints.iter().zip(&self.places);
+        all.filter(|(_, place)| **place != FREE).map(|(print, place)| (*print, place - 1))
+    }
+
+    fn grow(&mut self) {
+        let slots = (self.prints.len() * 2).max(FIRST_SLOTS);
+        let old = std::mem::replace(
+            self,
+            Self { prints: vec![0; slots], places: vec![FREE; slots], used: 0 },
+        );
+        for (print, at) in old.iter() {
+            self.insert(print, at);
+        }
     }
 }
 
-fn merged(left: &[(u64, u64)], right: &[(u64, u64)]) -> Vec<(u64, u64)> {
-    let mut out = Vec::with_capacity(left.len() + right.len());
-    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
-    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-        let next = if a <= b { left.next() } else { right.next() };
-        out.extend(next);
-    }
-    out.extend(left);
-    out.extend(right);
-    out
+fn slot_of(print: u64, mask: usize) -> usize {
+    usize::try_from(print).unwrap_or(usize::MAX) & mask
 }
 
 #[cfg(test)]
@@ -73,28 +87,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_id_is_found_through_all_runs_and_no_other() {
+    fn every_id_is_found_and_no_other_also_after_growing_and_forgetting() {
         let mut ids = Ids::default();
-        let count = 3 * RECENT_MAX as u64 + 17;
-        let id = |n: u64| EventId::from_u128(u128::from(n) << 64 | u128::from(n % 5));
-        for n in 1..=count {
-            ids.insert(id(n), n);
-        }
-        assert!(ids.runs.len() >= 2);
-        for n in (1..=count).step_by(997) {
-            assert_eq!(ids.candidates(id(n)), [n]);
-        }
-        assert!(ids.candidates(id(count + 1)).is_empty());
-    }
-
-    #[test]
-    fn ids_with_one_fingerprint_are_all_candidates() {
-        let mut ids = Ids::default();
-        // The fingerprint mixes the halves by exclusive or: these two collide.
-        let (first, second) = (EventId::from_u128(0), EventId::from_u128((1 << 64) | (1 << 23)));
-        assert_eq!(fingerprint(first), fingerprint(second));
-        ids.insert(first, 1);
-        ids.insert(second, 2);
-        assert_eq!(ids.candidates(first), [1, 2]);
+        assert_eq!(ids.find(5).count(), 0);
+        let print = |n: u32| u64::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let count = 3 * FIRST_SLOTS as u32 + 17;
+        (0..count).for_each(|n| ids.insert(print(n), n));
+        ids.insert(print(3), count);
+        assert_eq!(ids.find(print(3)).collect::<Vec<_>>(), [3, count]);
+        assert!((0..count).all(|n| ids.find(print(n)).next() == Some(n)));
+        assert_eq!(ids.find(print(count + 1)).count(), 0);
+        ids.truncate(100);
+        assert_eq!(ids.iter().count(), 100);
+        assert!((0..count).all(|n| ids.find(print(n)).next() == (n < 100).then_some(n)));
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Segment;
+use crate::disk::DiskFile;
 use super::frame::{self, Frame, FrameHead, HEAD_BYTES};
 
 /// Read at first, bytes: a look at a single event costs no more.
@@ -27,6 +28,7 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Cursor {
     segment: Arc<Segment>,
+    file: Option<Arc<dyn DiskFile>>,
     buffer: Vec<u8>,
     /// Offset in the file of the buffer's first byte, and how many of its bytes are valid.
     buffer_at: u64,
@@ -49,6 +51,7 @@ impl Cursor {
     pub(crate) fn new(segment: Arc<Segment>, offset: u64) -> Self {
         Self {
             segment,
+            file: None,
             buffer: Vec::new(),
             buffer_at: offset,
             filled: 0,
@@ -124,7 +127,11 @@ impl Cursor {
         self.buffer_at = self.next;
         self.filled = 0;
         let space = self.buffer.get_mut(..wanted).unwrap_or_default();
-        self.filled = self.segment.file.read_at(space, self.next)?;
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(self.segment.file()?),
+        };
+        self.filled = file.read_at(space, self.next)?;
         Ok((self.filled >= bytes).then_some(0))
     }
 }

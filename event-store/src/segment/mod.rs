@@ -42,13 +42,15 @@ pub(crate) mod record;
 pub(crate) mod recovery;
 pub(crate) mod writer;
 
+use std::io;
 use std::sync::Arc;
 
 use crate::disk::DiskFile;
+use crate::disk::files::OpenFiles;
 use crate::fault::Faults;
 
-/// An open segment.
-#[derive(Debug)]
+/// A segment that can be read.
+#[derive(Clone, Debug)]
 pub(crate) struct Segment {
     /// Its file name.
     pub(crate) name: String,
@@ -56,9 +58,16 @@ pub(crate) struct Segment {
     pub(crate) base_position: u64,
     /// Bound into every frame.
     pub(crate) salt: u32,
-    /// The file.
-    pub(crate) file: Arc<dyn DiskFile>,
+    /// Where its file is opened when it is read.
+    pub(crate) files: Arc<OpenFiles>,
     pub(crate) faults: Faults,
+}
+
+impl Segment {
+    /// Its file, opened if it is not.
+    pub(crate) fn file(&self) -> io::Result<Arc<dyn DiskFile>> {
+        self.files.get(&self.name)
+    }
 }
 
 /// The name of the segment that begins with this position.

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::Bytes;
 
 const FIXED_BYTES: usize = 84;
+const VERSION_AT: usize = 12;
 const CAUSATION: u8 = 1;
 const TRACEPARENT: u8 = 2;
 const SUBJECT: u8 = 4;
@@ -74,6 +75,19 @@ pub(crate) fn encode(out: &mut Vec<u8>, event: &NewEvent, version: Version) {
         out.extend_from_slice(text.as_bytes());
     }
     out.extend_from_slice(&event.payload);
+}
+
+/// Puts the versions of events into their records, one after the other.
+pub(crate) fn set_versions(records: &mut [u8], versions: &[Version]) {
+    let mut at = 0;
+    for version in versions {
+        let Some(record) = records.get_mut(at..) else { return };
+        let bytes = record.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        if let Some(place) = record.get_mut(VERSION_AT..VERSION_AT + 8) {
+            place.copy_from_slice(&version.0.to_le_bytes());
+        }
+        at += bytes as usize;
+    }
 }
 
 /// A record as it lies in a frame.

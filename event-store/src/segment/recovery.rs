@@ -8,7 +8,9 @@ use super::Segment;
 use super::cursor::{Cursor, Step};
 use super::frame::{self, Frame, Kind};
 use super::header::HEADER_BYTES;
-use super::writer::SealBody;
+use super::writer::{SEAL_BYTES, SealBody};
+use crate::index::layout::SegmentFacts;
+use crate::log::ReadError;
 
 const ALIGNMENT: usize = 8;
 
@@ -19,6 +21,26 @@ pub(crate) enum Problem {
     Damaged { segment: String, offset: u64, reason: String },
     /// Input or output failed.
     Io(io::Error),
+}
+
+impl From<Problem> for ReadError {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Damaged { segment, offset, reason } => {
+                Self::Damaged { place: format!("{segment} offset {offset}"), reason }
+            }
+            Problem::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+/// Why a visitor does not go on.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The frame cannot be what was written there.
+    Frame(String),
+    /// Something else went wrong.
+    Because(Problem),
 }
 
 impl From<io::Error> for Problem {
@@ -54,7 +76,7 @@ pub(crate) fn scan(
     segment: &Arc<Segment>,
     epoch: u32,
     last: bool,
-    mut visit: impl FnMut(&Frame<'_>, u64) -> Result<(), String>,
+    mut visit: impl FnMut(&Frame<'_>, u64) -> Result<(), Refused>,
 ) -> Result<Scanned, Problem> {
     let damaged = |offset: u64, reason: &str| Problem::Damaged {
         segment: segment.name.clone(),
@@ -102,7 +124,10 @@ pub(crate) fn scan(
         scanned.last_write = offset.saturating_sub(u64::from(frame.head.group_bytes));
         match frame.head.kind {
             Kind::Events => {
-                visit(&frame, offset).map_err(|reason| damaged(offset, &reason))?;
+                visit(&frame, offset).map_err(|refused| match refused {
+                    Refused::Frame(reason) => damaged(offset, &reason),
+                    Refused::Because(problem) => problem,
+                })?;
                 scanned.next_position = frame.next_position();
             }
             Kind::Mark => {}
@@ -125,19 +150,39 @@ pub(crate) fn scan(
     }
 }
 
+/// Whether the segment ends with the seal that these facts say. What is before it is not read.
+pub(crate) fn is_sealed_as(segment: &Segment, facts: &SegmentFacts) -> io::Result<bool> {
+    let Some(offset) = facts.end.checked_sub(SEAL_BYTES as u64) else { return Ok(false) };
+    let mut bytes = [0; SEAL_BYTES];
+    let read = segment.file()?.read_at(&mut bytes, offset)?;
+    let bytes = bytes.get(..read).unwrap_or_default();
+    let Ok(frame) = frame::verify(bytes, segment.salt, segment.faults) else { return Ok(false) };
+    let expected = SealBody {
+        first_position: facts.base,
+        next_position: facts.next,
+        frames: facts.frames,
+        chain: facts.chain,
+    };
+    Ok(segment.salt == facts.salt
+        && frame.head.kind == Kind::Seal
+        && frame.head.epoch == facts.epoch
+        && SealBody::decode(frame.body) == Some(expected))
+}
+
 /// Whether the first frame is intact and of another segment. The first stretch of a segment was zeros, and
 /// durable, before it became part of the log: what an earlier file left on the disk cannot show there. So
 /// it is the header that is from elsewhere, and calling the log empty would lose it.
 fn foreign_frame(segment: &Segment) -> Result<bool, Problem> {
     let mut head = [0; 12];
-    segment.file.read_at(&mut head, HEADER_BYTES as u64)?;
+    let file = segment.file()?;
+    file.read_at(&mut head, HEADER_BYTES as u64)?;
     let Some(bytes) = frame::claimed_bytes(&head) else { return Ok(false) };
     let salt = head.last_chunk().map_or(0, |salt| u32::from_le_bytes(*salt));
     if salt == segment.salt {
         return Ok(false);
     }
     let mut frame = vec![0; bytes];
-    let read = segment.file.read_at(&mut frame, HEADER_BYTES as u64)?;
+    let read = file.read_at(&mut frame, HEADER_BYTES as u64)?;
     let frame = frame.get(..read).unwrap_or_default();
     Ok(frame::verify(frame, salt, segment.faults).is_ok())
 }
@@ -145,9 +190,10 @@ fn foreign_frame(segment: &Segment) -> Result<bool, Problem> {
 /// Looks at everything behind the tail. `None`: all zeros. `Some`: an unfinished last write, up to there.
 /// Fails when a later frame proves that the bytes at the tail were durable once.
 fn unfinished(segment: &Segment, tail: u64, reason: &str) -> Result<Option<u64>, Problem> {
-    let length = segment.file.len()?;
+    let file = segment.file()?;
+    let length = file.len()?;
     let mut rest = vec![0; usize::try_from(length.saturating_sub(tail)).unwrap_or(0)];
-    let read = segment.file.read_at(&mut rest, tail)?;
+    let read = file.read_at(&mut rest, tail)?;
     rest.truncate(read);
     let Some(last_used) = rest.iter().rposition(|byte| *byte != 0) else { return Ok(None) };
     let torn_until = tail + last_used as u64 + 1;

@@ -13,7 +13,7 @@ use super::frame::{self, FrameHead, Kind};
 use super::header::{HEADER_BYTES, SegmentHeader};
 use super::record::{self, Records, TypeNames};
 use super::*;
-use crate::disk::Disk as _;
+use crate::disk::files::OpenFiles;
 use crate::disk::sim::{Image, SimDisk, Skips};
 
 const SALT: u32 = 0xDEAD_BEEF;
@@ -164,9 +164,10 @@ proptest! {
             bytes[at] ^= 0x10;
         }
         let image = Image { files: [("s".to_owned(), bytes)].into() };
-        let file = SimDisk::new(image, &[], Skips::default()).open("s").unwrap();
+        let disk = SimDisk::new(image, &[], Skips::default());
+        let files = Arc::new(OpenFiles::new(Arc::new(disk), 1));
         let faults = Faults::default();
-        let segment = Segment { name: "s".to_owned(), base_position: 1, salt: SALT, file, faults };
+        let segment = Segment { name: "s".to_owned(), base_position: 1, salt: SALT, files, faults };
         let mut cursor = Cursor::new(Arc::new(segment), HEADER_BYTES as u64);
         let good = ends.iter().filter(|end| damaged.is_none_or(|at| **end <= at)).count();
         for n in 0..good {

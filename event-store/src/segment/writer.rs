@@ -10,10 +10,14 @@ use super::frame::{self, FrameHead, Kind};
 use super::header::{HEADER_BYTES, SegmentHeader};
 use super::recovery::Scanned;
 use super::{Bytes, Segment, file_name};
-use crate::disk::Disk;
+use crate::disk::DiskFile;
+use crate::disk::files::OpenFiles;
 use crate::fault::Faults;
+use crate::index::layout::SegmentFacts;
 
 const SEAL_BODY_BYTES: usize = 28;
+/// Length of the frame that ends a segment.
+pub(crate) const SEAL_BYTES: usize = frame::frame_bytes(SEAL_BODY_BYTES);
 /// Kept free at the end of every segment, so that closing it needs no new space: a seal and a mark.
 const RESERVED_BYTES: u64 = (frame::frame_bytes(SEAL_BODY_BYTES) + frame::frame_bytes(0)) as u64;
 /// Name ending of a segment that is not part of the log yet.
@@ -70,6 +74,7 @@ pub(crate) struct Birth {
 #[derive(Debug)]
 pub(crate) struct Active {
     segment: Arc<Segment>,
+    file: Arc<dyn DiskFile>,
     sizes: Sizes,
     epoch: u32,
     tail: u64,
@@ -81,13 +86,14 @@ pub(crate) struct Active {
 impl Active {
     /// Makes a segment under a temporary name, durable but not yet part of the log.
     pub(crate) fn prepare(
-        disk: &dyn Disk,
+        files: &Arc<OpenFiles>,
         birth: &Birth,
         sizes: Sizes,
         faults: Faults,
     ) -> io::Result<Self> {
         let name = file_name(birth.base_position);
         let temporary = temporary_name(birth.base_position);
+        let disk = files.disk();
         let made = || -> io::Result<Self> {
             let file = disk.create(&temporary)?;
             let header = SegmentHeader {
@@ -102,10 +108,12 @@ impl Active {
             file.write_at(&header.encode(), 0)?;
             file.sync_data()?;
             let (base_position, salt) = (birth.base_position, birth.salt);
-            let segment =
-                Arc::new(Segment { name: name.clone(), base_position, salt, file, faults });
+            let files = Arc::clone(files);
+            let name = name.clone();
+            let segment = Arc::new(Segment { name, base_position, salt, files, faults });
             Ok(Self {
                 segment,
+                file,
                 sizes,
                 epoch: birth.epoch,
                 tail: HEADER_BYTES as u64,
@@ -121,9 +129,12 @@ impl Active {
     }
 
     /// Makes a prepared segment part of the log, durably.
-    pub(crate) fn adopt(&self, disk: &dyn Disk) -> io::Result<()> {
-        disk.rename(&temporary_name(self.segment.base_position), &self.segment.name)?;
-        disk.sync_directory()
+    pub(crate) fn adopt(&self) -> io::Result<()> {
+        let files = &self.segment.files;
+        files.disk().rename(&temporary_name(self.segment.base_position), &self.segment.name)?;
+        // An empty segment that could not take a long append had the same name.
+        files.forget(&self.segment.name);
+        files.disk().sync_directory()
     }
 
     /// Continues a segment that was read back.
@@ -133,9 +144,10 @@ impl Active {
         epoch: u32,
         sizes: Sizes,
     ) -> io::Result<Self> {
-        let allocated = segment.file.len()?;
+        let file = segment.file()?;
+        let allocated = file.len()?;
         let Scanned { tail, frames, chain, .. } = *scanned;
-        Ok(Self { segment, sizes, epoch, tail, allocated, frames, chain })
+        Ok(Self { segment, file, sizes, epoch, tail, allocated, frames, chain })
     }
 
     pub(crate) const fn segment(&self) -> &Arc<Segment> {
@@ -174,7 +186,7 @@ impl Active {
             let until = needed.next_multiple_of(self.sizes.step_bytes.max(1));
             let limit = self.sizes.segment_bytes.max(needed);
             let until = until.min(limit);
-            self.segment.file.allocate(self.allocated, until - self.allocated)?;
+            self.file.allocate(self.allocated, until - self.allocated)?;
             self.allocated = until;
         }
         Ok(())
@@ -182,7 +194,7 @@ impl Active {
 
     /// Writes frames behind the tail. They count once [`Active::sync`] returned `Ok`.
     pub(crate) fn write(&mut self, frames: &[u8], crcs: &[u32]) -> io::Result<()> {
-        self.segment.file.write_at(frames, self.tail)?;
+        self.file.write_at(frames, self.tail)?;
         self.tail += frames.len() as u64;
         self.frames += crcs.len() as u64;
         for crc in crcs {
@@ -192,7 +204,7 @@ impl Active {
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.segment.file.sync_data()
+        self.file.sync_data()
     }
 
     /// Writes a mark and syncs it: everything before it is durable from here on.
@@ -204,8 +216,12 @@ impl Active {
         self.sync()
     }
 
-    /// Ends the segment, durably.
-    pub(crate) fn seal(&mut self, next_position: u64) -> io::Result<()> {
+    /// Ends the segment, durably; what is known of it then.
+    pub(crate) fn seal(
+        &mut self,
+        next_position: u64,
+        recorded_until: Timestamp,
+    ) -> io::Result<SegmentFacts> {
         let body = SealBody {
             first_position: self.segment.base_position,
             next_position,
@@ -216,7 +232,17 @@ impl Active {
         let head = self.head(Kind::Seal, next_position);
         let crc = frame::encode(&mut bytes, &head, |out| body.encode(out));
         self.write(&bytes, &[crc])?;
-        self.sync()
+        self.sync()?;
+        Ok(SegmentFacts {
+            base: self.segment.base_position,
+            next: next_position,
+            frames: body.frames,
+            end: self.tail,
+            recorded_until,
+            salt: self.segment.salt,
+            epoch: self.epoch,
+            chain: body.chain,
+        })
     }
 
     /// Writes the segment from `from` to the tail once more as it is read, and zeros behind it, durably.
@@ -228,13 +254,13 @@ impl Active {
     pub(crate) fn write_again(&self, from: u64) -> io::Result<()> {
         static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         let mut bytes = vec![0; usize::try_from(self.tail.saturating_sub(from)).unwrap_or(0)];
-        let read = self.segment.file.read_at(&mut bytes, from)?;
-        self.segment.file.write_at(bytes.get(..read).unwrap_or_default(), from)?;
+        let read = self.file.read_at(&mut bytes, from)?;
+        self.file.write_at(bytes.get(..read).unwrap_or_default(), from)?;
         let mut at = self.tail;
         while at < self.allocated {
             let step = (self.allocated - at).min(ZEROS.len() as u64);
             let zeros = usize::try_from(step).ok().and_then(|step| ZEROS.get(..step));
-            self.segment.file.write_at(zeros.unwrap_or(&ZEROS), at)?;
+            self.file.write_at(zeros.unwrap_or(&ZEROS), at)?;
             at += step;
         }
         self.sync()

@@ -1,15 +1,19 @@
-//! Damage to stored bytes that no power cut explains: it must be refused, never cut away, never served.
+//! Damage to stored bytes that no power cut explains. In a segment it must be refused, at opening or by
+//! whoever reads it, never cut away, never served. In an index it must change nothing.
 
 use super::life::{self, Life, Plan};
 use super::random::Random;
+use super::truth::Truth;
 use crate::disk::sim::{Image, SimDisk, Skips};
 use crate::embedded::{EmbeddedLog, OpenError};
+use crate::index::layout;
+use crate::log::ReadError;
 use crate::segment::frame;
 use crate::segment::header::HEADER_BYTES;
 
 const SECTOR_BYTES: usize = 512;
 
-/// Where the durable bytes of a segment are.
+/// Where the durable bytes of a file are.
 #[derive(Clone)]
 struct Written {
     name: String,
@@ -28,8 +32,8 @@ enum Kind {
     MisdirectedSector,
     /// A write never arrived: a sector holds what an earlier log left there.
     LostSector,
-    /// A segment with others behind it is gone.
-    LostSegment,
+    /// An index, or a segment with others behind it, is gone.
+    LostFile,
 }
 
 impl Kind {
@@ -38,7 +42,7 @@ impl Kind {
         Self::ZeroedSector,
         Self::MisdirectedSector,
         Self::LostSector,
-        Self::LostSegment,
+        Self::LostFile,
     ];
 }
 
@@ -52,12 +56,39 @@ pub(crate) fn strike(
 ) -> Result<bool, String> {
     let mut image = life.disk.live();
     let kind = Kind::ALL.get(random.index(Kind::ALL.len())).copied().unwrap_or(Kind::FlippedBit);
-    let Some(what) = damage(&mut image, kind, earlier, random) else { return Ok(false) };
-    match opened(image, plan) {
-        Err(OpenError::Damaged { .. }) => Ok(true),
-        Err(error) => Err(format!("{what} gave another error: {error}")),
-        Ok(_) => Err(format!("{what} was not noticed")),
+    let Some(Struck { what, index }) = damage(&mut image, kind, earlier, random) else {
+        return Ok(false);
+    };
+    let outcome = match opened(image, plan) {
+        Ok(log) if index => whole(&log, &life.truth),
+        Ok(log) => noticed(&log, &life.truth),
+        Err(OpenError::Damaged { .. }) if !index => Ok(()),
+        Err(error) => Err(error.to_string()),
+    };
+    outcome.map(|()| true).map_err(|reason| format!("{what}: {reason}"))
+}
+
+/// The log is as if nothing had happened.
+fn whole(log: &EmbeddedLog, truth: &Truth) -> Result<(), String> {
+    truth.clone().settle(log)?;
+    truth.recognizes_all(log)?;
+    log.verify().map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Verification finds the damage, and readers are served nothing wrong.
+fn noticed(log: &EmbeddedLog, truth: &Truth) -> Result<(), String> {
+    match log.verify() {
+        Err(ReadError::Damaged { .. }) => truth.shows_nothing_else(log),
+        Err(error) => Err(error.to_string()),
+        Ok(_) => Err("it was not noticed".to_owned()),
     }
+}
+
+/// What was damaged.
+struct Struck {
+    what: String,
+    /// Whether it is an index, which is never needed.
+    index: bool,
 }
 
 /// Does the damage and says what it is; nothing if nothing would differ.
@@ -66,32 +97,34 @@ fn damage(
     kind: Kind,
     earlier: &[Vec<u8>],
     random: &mut Random,
-) -> Option<String> {
-    let segments: Vec<Written> = image
+) -> Option<Struck> {
+    let files: Vec<Written> = image
         .files
         .iter()
-        .map(|(name, bytes)| Written { name: name.clone(), last_write: last_write(bytes) })
+        .map(|(name, bytes)| Written { name: name.clone(), last_write: last_write(name, bytes) })
         .collect();
-    let number = random.index(segments.len());
-    let target = segments.get(number)?.clone();
+    let last = files.iter().rfind(|file| !is_index(&file.name))?.name.clone();
+    let number = random.index(files.len());
+    let target = files.get(number)?.clone();
     let at = random.index(target.last_write);
     let sector = at / SECTOR_BYTES * SECTOR_BYTES;
     let end = (sector + SECTOR_BYTES).min(target.last_write);
     let what = format!("{kind:?} in {} at {at}", target.name);
+    let struck = Struck { what, index: is_index(&target.name) };
     let replacement = match kind {
         Kind::FlippedBit => {
             *image.files.get_mut(&target.name)?.get_mut(at)? ^= 1 << random.below(8);
-            return Some(what);
+            return Some(struck);
         }
-        Kind::LostSegment => {
+        Kind::LostFile => {
             // The last one is missed only by who remembers it: that is what signed checkpoints are for.
-            (number + 1 < segments.len()).then_some(())?;
+            (target.name != last).then_some(())?;
             image.files.remove(&target.name)?;
-            return Some(what);
+            return Some(struck);
         }
         Kind::ZeroedSector => vec![0; end - sector],
         Kind::MisdirectedSector => {
-            let source = segments.get(random.index(segments.len()))?;
+            let source = files.get(random.index(files.len()))?;
             let from = random.index(source.last_write) / SECTOR_BYTES * SECTOR_BYTES;
             image.files.get(&source.name)?.get(from..from + end - sector)?.to_vec()
         }
@@ -100,16 +133,23 @@ fn damage(
     let place = image.files.get_mut(&target.name)?.get_mut(sector..end)?;
     (*place != *replacement).then_some(())?;
     place.copy_from_slice(&replacement);
-    Some(what)
+    Some(struck)
 }
 
 fn opened(image: Image, plan: &Plan) -> Result<EmbeddedLog, OpenError> {
     let disk = SimDisk::new(image, &[], Skips::default());
-    life::open_on(&disk, plan).map(|(shared, _)| EmbeddedLog::driven(shared))
+    life::open_on(&disk, plan).map(|opened| EmbeddedLog::driven(opened.shared))
 }
 
-/// Walks the frames of a whole segment.
-fn last_write(bytes: &[u8]) -> usize {
+fn is_index(name: &str) -> bool {
+    layout::positions_of(name).is_some()
+}
+
+/// Walks the frames of a whole segment. All of an index is durable.
+fn last_write(name: &str, bytes: &[u8]) -> usize {
+    if is_index(name) {
+        return bytes.len();
+    }
     let salt = bytes.get(40..44).and_then(|it| it.try_into().ok()).map_or(0, u32::from_le_bytes);
     let mut at = HEADER_BYTES;
     let mut last = HEADER_BYTES;

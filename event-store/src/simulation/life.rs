@@ -16,7 +16,8 @@ use super::random::Random;
 use super::truth::Truth;
 use crate::disk::sim::SimDisk;
 use crate::embedded::error::At;
-use crate::embedded::{EmbeddedLog, OpenError, Options, open};
+use crate::embedded::open::{self, Opened};
+use crate::embedded::{EmbeddedLog, OpenError, Options};
 use crate::log::{EventReader as _, EventWriter as _, Submitted};
 
 const ORG: OrgId = OrgId::from_u128(7);
@@ -105,6 +106,8 @@ pub(crate) fn options(plan: &Plan) -> Options {
     Options {
         segment_bytes,
         reserve_step_bytes,
+        index_fan_in: 2 + random.index(2),
+        open_files_max: 2,
         clock: Arc::new(|| Timestamp::from_micros(1)),
         salt: Arc::new(move || {
             let mut salts = salts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,7 +124,8 @@ pub(crate) fn live(disk: SimDisk, mut truth: Truth, plan: &Plan) -> Result<Life,
     let witness = Arc::new(Mutex::new(Witness { claimed: truth.claimed, ..Witness::default() }));
     let seen = Arc::clone(&witness);
     disk.observe(Some(Box::new(move |_| locked(&seen).look())));
-    let (shared, mut committer) = open_on(&disk, plan).map_err(|error| error.to_string())?;
+    let Opened { shared, mut committer, indexer } =
+        open_on(&disk, plan).map_err(|error| error.to_string())?;
     let log = EmbeddedLog::driven(Arc::clone(&shared));
     truth.settle(&log)?;
     {
@@ -143,6 +147,8 @@ pub(crate) fn live(disk: SimDisk, mut truth: Truth, plan: &Plan) -> Result<Life,
             locked(&witness).waiting.push(submitted);
         }
         committer.commit(shared.waiting_group());
+        // The indexer is a thread of its own: it comes sooner or later.
+        while random.one_in(2) && indexer.step(&|| true) {}
     }
     if plan.close {
         shared.close();
@@ -157,16 +163,16 @@ pub(crate) fn live(disk: SimDisk, mut truth: Truth, plan: &Plan) -> Result<Life,
     if !witness.waiting.is_empty() {
         return Err("an append was never answered".to_owned());
     }
+    if shared.sealed.damaged() > 0 {
+        return Err("an index file was damaged without damage to the disk".to_owned());
+    }
     let claims = std::mem::take(&mut witness.claims);
     truth.claimed = witness.claimed;
     Ok(Life { disk, truth, claims, first_op })
 }
 
 /// Opens the log on a disk, without a writer thread.
-pub(crate) fn open_on(
-    disk: &SimDisk,
-    plan: &Plan,
-) -> Result<(Arc<crate::embedded::state::Shared>, crate::embedded::commit::Committer), OpenError> {
+pub(crate) fn open_on(disk: &SimDisk, plan: &Plan) -> Result<Opened, OpenError> {
     let at = At(PathBuf::from("(simulated)"));
     open::open(Arc::new(disk.clone()), &at, ORG, &options(plan), plan.variant.faults())
 }

@@ -60,11 +60,15 @@ pub enum Variant {
     SyncOnlyAtOpen,
     /// Syncs again after a failed sync and takes that for success.
     RetryFailedSync,
+    /// Believes index files without comparing checksums.
+    IndexWithoutCrc,
+    /// Gives an index file its name before its bytes are durable.
+    IndexRenamedBeforeSync,
 }
 
 impl Variant {
     /// Every broken variant.
-    pub const BROKEN: [Self; 10] = [
+    pub const BROKEN: [Self; 12] = [
         Self::NoSync,
         Self::AcknowledgeBeforeSync,
         Self::VisibleBeforeDurable,
@@ -75,6 +79,8 @@ impl Variant {
         Self::NoSyncAtOpen,
         Self::SyncOnlyAtOpen,
         Self::RetryFailedSync,
+        Self::IndexWithoutCrc,
+        Self::IndexRenamedBeforeSync,
     ];
 
     fn faults(self) -> Faults {
@@ -86,6 +92,8 @@ impl Variant {
             no_sync_at_open: self == Self::NoSyncAtOpen,
             sync_only_at_open: self == Self::SyncOnlyAtOpen,
             retry_failed_sync: self == Self::RetryFailedSync,
+            index_without_crc: self == Self::IndexWithoutCrc,
+            index_renamed_before_sync: self == Self::IndexRenamedBeforeSync,
             ..FaultSet::default()
         };
         Faults { set }
@@ -188,7 +196,7 @@ fn history(seed: u64, variant: Variant, report: &mut Report) -> Result<(), Strin
     for _ in 0..4 {
         trouble::meet(&plan, &earlier, &mut random, report)?;
     }
-    for _ in 0..8 {
+    for _ in 0..12 {
         report.damages += u64::from(damage::strike(&first, &plan, &earlier, &mut random)?);
     }
     Ok(())

@@ -17,6 +17,7 @@ use super::truth::Truth;
 use super::{Report, next_plan, power_cut};
 use crate::disk::sim::{SimDisk, Trouble};
 use crate::embedded::commit::Committer;
+use crate::embedded::open::Opened;
 use crate::embedded::{EmbeddedLog, OpenError};
 use crate::log::{AppendError, EventWriter as _, Submitted};
 
@@ -99,7 +100,7 @@ fn suffer(
     plan: &Plan,
     random: &mut Random,
 ) -> Result<End, String> {
-    let (shared, mut committer) = match life::open_on(disk, plan) {
+    let Opened { shared, mut committer, indexer } = match life::open_on(disk, plan) {
         Ok(opened) => opened,
         Err(OpenError::Io { .. }) => return Ok(End::NotOpened),
         Err(error) => return Err(format!("trouble was taken for something else: {error}")),
@@ -121,6 +122,7 @@ fn suffer(
             return refuses(&log, truth, plan, &mut committer, random);
         }
         truth.shows(&log)?;
+        while random.one_in(2) && indexer.step(&|| true) {}
     }
     if plan.close {
         shared.close();

@@ -4,7 +4,9 @@ use ledgerline_schemas::id::{CommandId, CorrelationId, EventId};
 use ledgerline_schemas::{Actor, NewEvent, Position, Recorded, StreamId, Timestamp, Version};
 
 use super::random::Random;
-use crate::log::{Append, Appended, Direction, EventReader, Expected, Filter};
+use crate::log::{
+    Append, Appended, Direction, EventReader, EventWriter, Expected, Filter, ReadError,
+};
 
 const STREAMS: u64 = 4;
 const PAGE_EVENTS: usize = 7;
@@ -49,7 +51,10 @@ impl Truth {
 
     /// An append that was taken before.
     pub(crate) fn old_append(&self, random: &mut Random) -> Option<Append> {
-        let number = random.index(self.ends.len());
+        self.append_at(random.index(self.ends.len()))
+    }
+
+    fn append_at(&self, number: usize) -> Option<Append> {
         let end = usize::try_from(*self.ends.get(number)?).ok()?;
         let start = number.checked_sub(1).and_then(|it| self.ends.get(it)).copied().unwrap_or(0);
         let events = self.events.get(usize::try_from(start).ok()?..end)?;
@@ -105,6 +110,33 @@ impl Truth {
         self.ends.retain(|end| *end <= head);
         self.claimed = head;
         self.check_streams(log)
+    }
+
+    /// Holds a damaged log against the ledger: what it still shows is what was appended.
+    pub(crate) fn shows_nothing_else(&self, log: &dyn EventReader) -> Result<(), String> {
+        for ((event, version), position) in self.events.iter().zip(1..) {
+            let read =
+                log.read_all(Position(position - 1), Direction::Forward, &Filter::all(), 1);
+            match read.as_ref().map(|page| page.events.as_slice()) {
+                Ok([recorded]) => same(recorded, event, *version, position)?,
+                Ok(_) => return Err(format!("position {position} is not shown, and no error is")),
+                Err(ReadError::Damaged { .. }) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Every append that was taken is recognized when it comes again.
+    pub(crate) fn recognizes_all(&self, log: &dyn EventWriter) -> Result<(), String> {
+        for number in 0..self.ends.len() {
+            let Some(append) = self.append_at(number) else { continue };
+            let submitted = log.submit(append).map_err(|error| error.to_string())?;
+            if !submitted.appended.duplicate {
+                return Err(format!("append {number} was taken a second time"));
+            }
+        }
+        Ok(())
     }
 
     fn check_streams(&self, log: &dyn EventReader) -> Result<(), String> {

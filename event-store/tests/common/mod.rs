@@ -14,6 +14,8 @@ pub(crate) fn small_segments() -> Options {
     Options {
         segment_bytes: 16 << 10,
         reserve_step_bytes: 4 << 10,
+        open_files_max: 2,
+        index_fan_in: 2,
         clock: Arc::new(|| Timestamp::from_micros(77)),
         ..Options::default()
     }
