@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use ledgerline_schemas::id::{EventId, OrgId};
@@ -129,6 +130,12 @@ pub struct Submitted {
     /// Positions and versions, fixed already.
     pub appended: Appended,
     durable: oneshot::Receiver<Result<(), AppendError>>,
+    help: Option<Weak<dyn Help>>,
+}
+
+/// Brings what waits to stable storage on the calling thread, if nobody else does.
+pub(crate) trait Help: fmt::Debug + Send + Sync {
+    fn help(&self);
 }
 
 impl Submitted {
@@ -138,7 +145,12 @@ impl Submitted {
         appended: Appended,
         durable: oneshot::Receiver<Result<(), AppendError>>,
     ) -> Self {
-        Self { appended, durable }
+        Self { appended, durable, help: None }
+    }
+
+    /// Whoever waits on a thread of its own may do the work itself.
+    pub(crate) fn with_help(self, help: &Arc<dyn Help>) -> Self {
+        Self { help: Some(Arc::downgrade(help)), ..self }
     }
 
     /// Waits on the calling thread until the events are durable. Not for async code.
@@ -146,6 +158,12 @@ impl Submitted {
     /// # Errors
     /// [`AppendError::Unknown`] if the sync failed or the log went away.
     pub fn wait_blocking(self) -> Result<Appended, AppendError> {
+        // Nobody has answered yet.
+        if self.durable.is_empty()
+            && let Some(help) = self.help.as_ref().and_then(Weak::upgrade)
+        {
+            help.help();
+        }
         match self.durable.blocking_recv() {
             Ok(Ok(())) => Ok(self.appended),
             Ok(Err(error)) => Err(error),

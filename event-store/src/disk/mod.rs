@@ -36,6 +36,8 @@ pub(crate) trait DiskFile: fmt::Debug + Send + Sync + 'static {
     fn len(&self) -> io::Result<u64>;
     /// Reads from `offset` until `buffer` is full or the file ends; how many bytes it got.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Says that all of the file will be read soon, from its beginning to its end.
+    fn will_read(&self) {}
     /// Writes all of `bytes`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Reserves space for a range and fills it with zeros; fails with

@@ -1,7 +1,7 @@
 //! Group commit: what waits becomes one write and one sync; then readers see it, then it is acknowledged.
 //!
-//! The committer has no thread of its own; something drives it with groups. In the program that is the
-//! writer thread, in the crash simulation the simulation itself.
+//! The committer has no thread of its own; something drives it with groups. In the program that is
+//! [`super::drive`], in the crash simulation the simulation itself.
 
 use std::collections::VecDeque;
 use std::io;
@@ -73,14 +73,6 @@ impl Committer {
             marked: true,
             buffer: Vec::new(),
         }
-    }
-
-    /// Commits groups until the log closes or is poisoned.
-    pub(crate) fn run(mut self) {
-        while let Some(jobs) = self.shared.next_group() {
-            self.commit(jobs);
-        }
-        self.finish();
     }
 
     /// Marks the end of a log that closes in peace.

@@ -7,13 +7,14 @@
 //! is opened again. The log is never silently shortened: opening discards an unfinished last write, which
 //! was never acknowledged, and refuses any other damage.
 //!
-//! **How.** [`EventWriter::submit`] fixes the order in memory under one lock; one writer thread turns what
-//! waits into one write and one sync. Reads are served from the files through the page cache, and verify
+//! **How.** [`EventWriter::submit`] fixes the order in memory under one lock; one thread at a time turns
+//! what waits into one write and one sync. Reads are served from the files through the page cache, and verify
 //! every frame they touch. The index of a sealed segment is written to a file by a second thread.
 
 mod checkpoints;
 pub(crate) mod commit;
 mod directory;
+mod drive;
 pub(crate) mod error;
 pub(crate) mod indexing;
 pub(crate) mod open;
@@ -44,9 +45,11 @@ use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability,
 use crate::disk::os::OsDisk;
 use crate::fault::Faults;
 use crate::log::{
-    Append, AppendError, Direction, EventReader, EventWriter, Filter, Page, ReadError, Submitted,
+    Append, AppendError, Direction, EventReader, EventWriter, Filter, Help, Page, ReadError,
+    Submitted,
 };
 use checkpoints::Checkpoints;
+use drive::Drive;
 use error::At;
 use open::Opened;
 use state::Shared;
@@ -59,6 +62,7 @@ pub struct EmbeddedLog {
 
 struct Inner {
     shared: Arc<Shared>,
+    drive: Option<Arc<Drive>>,
     checkpoints: Option<Checkpoints>,
     /// The writer and the indexer.
     threads: Vec<JoinHandle<()>>,
@@ -102,9 +106,13 @@ impl EmbeddedLog {
             open::open(Arc::new(disk), &at, org_id, &options, Faults::default())?;
         let checkpoints = Checkpoints::open(directory)
             .map_err(|reason| OpenError::Checkpoints { directory: directory.to_owned(), reason })?;
+        let drive = Arc::new(Drive::new(Arc::clone(&shared), committer));
         let writer = std::thread::Builder::new()
             .name("log-writer".to_owned())
-            .spawn(move || committer.run())
+            .spawn({
+                let drive = Arc::clone(&drive);
+                move || drive.run()
+            })
             .map_err(at.io("starting the writer"))?;
         let indexer = std::thread::Builder::new()
             .name("log-indexer".to_owned())
@@ -113,6 +121,7 @@ impl EmbeddedLog {
         Ok(Self {
             inner: Arc::new(Inner {
                 shared,
+                drive: Some(drive),
                 checkpoints: Some(checkpoints),
                 threads: vec![writer, indexer],
                 _lock: Some(lock),
@@ -123,7 +132,7 @@ impl EmbeddedLog {
     /// A handle without a writer thread: whoever has the committer drives it.
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn driven(shared: Arc<Shared>) -> Self {
-        Self { inner: Arc::new(Inner { shared, checkpoints: None, threads: Vec::new(), _lock: None }) }
+        Self { inner: Arc::new(Inner { shared, drive: None, checkpoints: None, threads: Vec::new(), _lock: None }) }
     }
 
     /// Reads through the log after a position up to its present head, in order, verifying every frame:
@@ -224,7 +233,14 @@ impl EventReader for EmbeddedLog {
 
 impl EventWriter for EmbeddedLog {
     fn submit(&self, append: Append) -> Result<Submitted, AppendError> {
-        submit::submit(&self.inner.shared, append)
+        let submitted = submit::submit(&self.inner.shared, append)?;
+        Ok(match &self.inner.drive {
+            Some(drive) => {
+                let drive: Arc<dyn Help> = Arc::clone(drive) as _;
+                submitted.with_help(&drive)
+            }
+            None => submitted,
+        })
     }
 
     fn save_checkpoint(&self, consumer: &str, position: Position) -> Result<(), AppendError> {

@@ -49,6 +49,8 @@ pub(crate) fn open(
     let sealed = Sealed::new(Arc::clone(&files), org_id, faults, options.index_fan_in);
     let state = State {
         condition: Condition::Open,
+        committing: false,
+        writer_waits: false,
         durable: 0,
         next_position: 1,
         recent: Recent::new(1),

@@ -22,6 +22,8 @@ pub(super) struct Walk<S> {
     shared: S,
     segments: Arc<Vec<Arc<Segment>>>,
     cursor: Option<Cursor>,
+    /// Base position of the last segment that was announced.
+    announced: u64,
 }
 
 impl<S: Deref<Target = Shared>> Walk<S> {
@@ -31,7 +33,7 @@ impl<S: Deref<Target = Shared>> Walk<S> {
             let state = shared.lock();
             (Arc::clone(&state.segments), state.durable)
         };
-        (Self { shared, segments, cursor: None }, durable)
+        (Self { shared, segments, cursor: None, announced: 0 }, durable)
     }
 
     pub(super) fn org_id(&self) -> OrgId {
@@ -57,6 +59,19 @@ impl<S: Deref<Target = Shared>> Walk<S> {
     fn segment(&self, base: u64) -> Option<Arc<Segment>> {
         let number = self.segments.partition_point(|it| it.base_position < base);
         self.segments.get(number).filter(|it| it.base_position == base).map(Arc::clone)
+    }
+
+    /// Says of the segment behind the one that holds a position that it will be read.
+    pub(super) fn read_ahead(&mut self, position: u64) {
+        if position < self.announced {
+            return;
+        }
+        let number = self.segments.partition_point(|it| it.base_position <= position);
+        let next = self.segments.get(number);
+        self.announced = next.map_or(u64::MAX, |next| next.base_position);
+        if let Some(file) = next.and_then(|next| next.file().ok()) {
+            file.will_read();
+        }
     }
 
     /// Whether the current frame holds a position, or the one behind it does.

@@ -33,6 +33,7 @@ impl Scan {
     }
 
     fn fill(&mut self) -> Result<(), ReadError> {
+        self.walk.read_ahead(self.next);
         let org_id = self.walk.org_id();
         let frame = self.walk.seek(self.next)?;
         let ready = &mut self.ready;

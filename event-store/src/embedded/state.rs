@@ -44,6 +44,10 @@ pub(crate) enum Condition {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) condition: Condition,
+    /// Whether a thread commits now.
+    pub(crate) committing: bool,
+    /// Whether the writer thread waits to be woken.
+    pub(crate) writer_waits: bool,
     /// Last position on stable storage: what readers may see.
     pub(crate) durable: u64,
     /// The next position to be given out.
@@ -139,18 +143,29 @@ impl Shared {
         self.work.notify_one();
     }
 
-    /// Waits for appends; `None` when there will be none any more.
+    /// Waits for appends and for the turn to commit them; `None` when there will be none any more.
     pub(crate) fn next_group(&self) -> Option<VecDeque<Job>> {
         let mut state = self.lock();
         loop {
-            if !state.queue.is_empty() {
-                return Some(state.take_group(self.options.group_bytes_max));
+            if !state.committing {
+                if !state.queue.is_empty() {
+                    return Some(state.begin_turn(self.options.group_bytes_max));
+                }
+                if state.condition != Condition::Open {
+                    return None;
+                }
             }
-            if state.condition != Condition::Open {
-                return None;
-            }
+            state.writer_waits = true;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.writer_waits = false;
         }
+    }
+
+    /// The appends that wait, if nobody commits now: the turn is the caller's then.
+    pub(crate) fn idle_group(&self) -> Option<VecDeque<Job>> {
+        let mut state = self.lock();
+        let idle = !state.committing && !state.queue.is_empty();
+        idle.then(|| state.begin_turn(self.options.group_bytes_max))
     }
 
     /// The appends that wait now.
@@ -216,6 +231,26 @@ impl Shared {
 }
 
 impl State {
+    fn begin_turn(&mut self, bytes_max: usize) -> VecDeque<Job> {
+        self.committing = true;
+        self.take_group(bytes_max)
+    }
+
+    /// Ends a turn; whether the writer must be woken to go on.
+    pub(crate) fn end_turn(&mut self) -> bool {
+        self.committing = false;
+        self.wakes_writer() || self.condition != Condition::Open
+    }
+
+    /// Whether the writer must be woken for what waits. Says so once.
+    pub(crate) fn wakes_writer(&mut self) -> bool {
+        let wakes = self.writer_waits && !self.committing && !self.queue.is_empty();
+        if wakes {
+            self.writer_waits = false;
+        }
+        wakes
+    }
+
     /// Takes queued appends up to a number of bytes, at least one.
     fn take_group(&mut self, bytes_max: usize) -> VecDeque<Job> {
         if self.queued_bytes <= bytes_max {

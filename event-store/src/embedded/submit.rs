@@ -94,8 +94,11 @@ pub(crate) fn submit(shared: &Shared, append: Append) -> Result<Submitted, Appen
                     recorded_at,
                     shared.options.waiting_bytes_max,
                 )?;
+                let wake = state.wakes_writer();
                 drop(state);
-                shared.wake_writer();
+                if wake {
+                    shared.wake_writer();
+                }
                 return Ok(submitted);
             }
             Recognition::Duplicate(appended) => {
@@ -112,8 +115,11 @@ pub(crate) fn submit(shared: &Shared, append: Append) -> Result<Submitted, Appen
                         bytes: 0,
                         waiter: Some(sender),
                     });
+                    let wake = state.wakes_writer();
                     drop(state);
-                    shared.wake_writer();
+                    if wake {
+                        shared.wake_writer();
+                    }
                 }
                 return Ok(Submitted::new(appended, receiver));
             }

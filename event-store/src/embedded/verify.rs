@@ -47,12 +47,16 @@ pub(crate) fn verify(shared: &Shared) -> Result<Verified, ReadError> {
         let state = shared.lock();
         (Arc::clone(&state.segments), state.durable)
     };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let next = AtomicUsize::new(0);
     let work = || -> Outcome {
         let mut verified = Verified::default();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(segment) = segments.get(number) else { return Ok(verified) };
+            if let Some(ahead) = segments.get(number + cores) {
+                ahead.file().map_err(|error| (number + cores, error.into()))?.will_read();
+            }
             let one = match segments.get(number + 1) {
                 Some(following) => sealed(segment, following.base_position),
                 None => last(segment, durable),
@@ -60,7 +64,6 @@ pub(crate) fn verify(shared: &Shared) -> Result<Verified, ReadError> {
             verified.add(one.map_err(|error| (number, error))?);
         }
     };
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
         let others: Vec<_> =
             (1..cores.min(segments.len())).map(|_| scope.spawn(work)).collect();
