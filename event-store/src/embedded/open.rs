@@ -63,9 +63,10 @@ pub(crate) fn open(
     };
     let names = found.segments;
     let mut opening =
-        Opening { at, org_id, faults, sealed, state, epoch: 0, in_memory: false, indexed: 0 };
+        Opening { at, org_id, faults, sealed, state, epoch: 0, in_memory: false };
     let mut runs = opening.load_runs(found.indexes)?;
     let mut end = None;
+    let mut ends_indexed = false;
     let mut number = 0;
     while let Some(name) = names.get(number) {
         let base = segment::base_position_of(name).unwrap_or(0);
@@ -75,6 +76,7 @@ pub(crate) fn open(
             None => 0,
         };
         number += taken;
+        ends_indexed = taken > 0;
         if taken == 0 {
             number += 1;
             end = opening.read_segment(name, number == names.len())?;
@@ -85,7 +87,7 @@ pub(crate) fn open(
         let missing = segment::file_name(run.base());
         return Err(at.damaged(&missing, 0, "the segment is missing, its index is there"));
     }
-    if opening.indexed == names.len() && !names.is_empty() {
+    if ends_indexed {
         // The next segment was durable before the index of a sealed one was written.
         let missing = segment::file_name(opening.state.next_position);
         return Err(at.damaged(&missing, 0, "the segment that follows the last sealed one is missing"));
@@ -107,8 +109,6 @@ struct Opening<'a> {
     epoch: u32,
     /// Whether an index could not be written: what follows is indexed in memory.
     in_memory: bool,
-    /// Segments whose index was on disk.
-    indexed: usize,
 }
 
 impl Opening<'_> {
@@ -203,7 +203,6 @@ impl Opening<'_> {
         for (segment, facts) in segments {
             self.epoch = self.epoch.max(facts.epoch);
             self.add_segment(segment, facts.next, facts.recorded_until);
-            self.indexed += 1;
         }
         let taken = run.facts.len();
         self.state.recent = Recent::new(run.next());

@@ -60,7 +60,15 @@ pub(crate) struct RunWriter {
 impl RunWriter {
     fn begin(files: &OpenFiles, subject: &Subject) -> io::Result<Self> {
         let (base, next) = (subject.base(), subject.next());
-        let file = files.disk().create(&temporary_name(base, next))?;
+        let temporary = temporary_name(base, next);
+        let file = match files.disk().create(&temporary) {
+            // Left behind by a try whose cleaning up failed as well.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                files.disk().remove(&temporary)?;
+                files.disk().create(&temporary)?
+            }
+            outcome => outcome?,
+        };
         let mut segments = Vec::new();
         subject.facts.iter().for_each(|facts| facts.encode(&mut segments));
         let binding = crc32c::crc32c(&segments);
