@@ -329,3 +329,30 @@ fn a_failed_sync_while_opening_is_an_error() {
     disk.fail(None);
     assert!(open_with(&disk, Faults::default()).is_ok());
 }
+
+#[test]
+fn a_writer_that_panics_leaves_nobody_waiting() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let directory = tempfile::tempdir().unwrap();
+    let drawn = AtomicU32::new(0);
+    let salt: Salt = Arc::new(move || match drawn.fetch_add(1, Ordering::Relaxed) {
+        0 => Ok(1),
+        _ => panic!("there is no second salt"),
+    });
+    let log = EmbeddedLog::open(directory.path(), ORG, Options { salt, ..options() }).unwrap();
+    let mut good = 0;
+    for id in 1..100 {
+        // Whoever commits panics: the writer thread, or this one.
+        let appended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            log.submit(one(id, 900)).and_then(Submitted::wait_blocking)
+        }));
+        match appended {
+            Ok(Ok(_)) => good += 1,
+            Ok(Err(AppendError::Unknown { .. } | AppendError::Unavailable { .. })) | Err(_) => {}
+            Ok(Err(other)) => panic!("{other}"),
+        }
+    }
+    assert_eq!(log.head(), Position(good), "what was written before can be read");
+    assert!((1..99).contains(&good));
+    assert!(matches!(log.submit(one(100, 1)), Err(AppendError::Unavailable { .. })));
+}
