@@ -59,20 +59,8 @@ impl Failure {
 }
 
 impl Committer {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        active: Active,
-        epoch: u32,
-        faults: Faults,
-    ) -> Self {
-        Self {
-            shared,
-            active,
-            epoch,
-            faults,
-            marked: true,
-            buffer: Vec::new(),
-        }
+    pub(crate) fn new(shared: Arc<Shared>, active: Active, epoch: u32, faults: Faults) -> Self {
+        Self { shared, active, epoch, faults, marked: true, buffer: Vec::new() }
     }
 
     /// Marks the end of a log that closes in peace.
@@ -129,8 +117,7 @@ impl Committer {
             recorded_at_micros: job.recorded_at.micros(),
             ..self.active.head(Kind::Events, job.base_position)
         };
-        let crc =
-            frame::encode(&mut self.buffer, &head, |out| out.extend_from_slice(&job.body));
+        let crc = frame::encode(&mut self.buffer, &head, |out| out.extend_from_slice(&job.body));
         group.crcs.push(crc);
     }
 
@@ -192,8 +179,8 @@ impl Committer {
         };
         let sizes = self.shared.options.sizes();
         let files = Arc::clone(&self.shared.sealed.files);
-        let next = Active::prepare(&files, &birth, sizes, self.faults)
-            .map_err(Failure::of_reserving)?;
+        let next =
+            Active::prepare(&files, &birth, sizes, self.faults).map_err(Failure::of_reserving)?;
         let recorded_until = self.shared.lock().recent.recorded_until;
         let facts = self
             .active

@@ -22,6 +22,7 @@ impl Drive {
 
     /// Commits groups until the log closes or is poisoned: the writer thread.
     pub(crate) fn run(&self) {
+        let _end = End(&self.shared);
         while let Some(jobs) = self.shared.next_group() {
             self.commit(jobs);
         }
@@ -40,6 +41,15 @@ impl Help for Drive {
         if let Some(jobs) = self.shared.idle_group() {
             self.commit(jobs);
         }
+    }
+}
+
+/// Tells the indexer that the writer thread is gone, however it went.
+struct End<'a>(&'a Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end_writer();
     }
 }
 

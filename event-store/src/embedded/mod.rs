@@ -132,7 +132,15 @@ impl EmbeddedLog {
     /// A handle without a writer thread: whoever has the committer drives it.
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn driven(shared: Arc<Shared>) -> Self {
-        Self { inner: Arc::new(Inner { shared, drive: None, checkpoints: None, threads: Vec::new(), _lock: None }) }
+        Self {
+            inner: Arc::new(Inner {
+                shared,
+                drive: None,
+                checkpoints: None,
+                threads: Vec::new(),
+                _lock: None,
+            }),
+        }
     }
 
     /// Reads through the log after a position up to its present head, in order, verifying every frame:

@@ -51,6 +51,7 @@ pub(crate) fn open(
         condition: Condition::Open,
         committing: false,
         writer_waits: false,
+        writer_ended: false,
         durable: 0,
         next_position: 1,
         recent: Recent::new(1),
@@ -62,14 +63,18 @@ pub(crate) fn open(
         segments: Arc::default(),
     };
     let names = found.segments;
-    let mut opening =
-        Opening { at, org_id, faults, sealed, state, epoch: 0, in_memory: false };
+    let mut opening = Opening { at, org_id, faults, sealed, state, epoch: 0, in_memory: false };
     let mut runs = opening.load_runs(found.indexes)?;
     let mut end = None;
     let mut ends_indexed = false;
     let mut number = 0;
     while let Some(name) = names.get(number) {
         let base = segment::base_position_of(name).unwrap_or(0);
+        let next = opening.state.next_position;
+        if base > next && runs.contains_key(&next) {
+            let missing = segment::file_name(next);
+            return Err(at.damaged(&missing, 0, "the segment is missing, its index is there"));
+        }
         let run = runs.remove(&base).filter(|_| !opening.in_memory);
         let taken = match run {
             Some(run) => opening.take_run(run, names.get(number..).unwrap_or_default())?,
@@ -90,7 +95,11 @@ pub(crate) fn open(
     if ends_indexed {
         // The next segment was durable before the index of a sealed one was written.
         let missing = segment::file_name(opening.state.next_position);
-        return Err(at.damaged(&missing, 0, "the segment that follows the last sealed one is missing"));
+        return Err(at.damaged(
+            &missing,
+            0,
+            "the segment that follows the last sealed one is missing",
+        ));
     }
     opening.settle(options, end)
 }
@@ -309,12 +318,7 @@ impl Opening<'_> {
         Ok(Opened { shared, committer, indexer })
     }
 
-    fn settled(
-        &mut self,
-        options: &Options,
-        epoch: u32,
-        end: End,
-    ) -> Result<Active, OpenError> {
+    fn settled(&mut self, options: &Options, epoch: u32, end: End) -> Result<Active, OpenError> {
         let (at, faults) = (self.at, self.faults);
         let files = Arc::clone(&self.sealed.files);
         let state = &mut self.state;

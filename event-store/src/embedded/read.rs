@@ -314,4 +314,3 @@ pub(crate) fn all_backward(
     };
     Ok(Page { events, scanned_to })
 }
-

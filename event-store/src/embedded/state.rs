@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) condition: Condition,
     /// Whether a thread commits now.
     pub(crate) committing: bool,
+    /// Whether the writer thread came to its end: no more segments are sealed.
+    pub(crate) writer_ended: bool,
     /// Whether the writer thread waits to be woken.
     pub(crate) writer_waits: bool,
     /// Last position on stable storage: what readers may see.
@@ -191,7 +193,7 @@ impl Shared {
     }
 
     /// Waits until there are other sealed segments without an index than `seen`, by base position of the
-    /// last; `None` when the log closes.
+    /// last; `None` when the writer has ended.
     pub(crate) fn next_frozen(&self, seen: Option<u64>) -> Option<u64> {
         let mut state = self.lock();
         loop {
@@ -199,7 +201,7 @@ impl Shared {
             if last.is_some() && last != seen {
                 return last;
             }
-            if state.condition != Condition::Open {
+            if state.writer_ended {
                 return None;
             }
             state = self.index_work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -214,6 +216,11 @@ impl Shared {
         }
         drop(state);
         self.work.notify_all();
+    }
+
+    /// The writer thread came to its end.
+    pub(crate) fn end_writer(&self) {
+        self.lock().writer_ended = true;
         self.index_work.notify_all();
     }
 

@@ -139,20 +139,11 @@ fn look_up(shared: &Shared, prepared: &Prepared) -> Result<LookedUp, AppendError
         let found = shared.sealed.ask(&mut runs, |runs| runs.ids(*print)).map_err(unreadable)?;
         candidates.push(found);
     }
-    Ok(LookedUp {
-        runs,
-        candidates,
-        examined: BTreeMap::new(),
-        next_versions: BTreeMap::new(),
-    })
+    Ok(LookedUp { runs, candidates, examined: BTreeMap::new(), next_versions: BTreeMap::new() })
 }
 
 impl LookedUp {
-    fn find_streams(
-        &mut self,
-        shared: &Shared,
-        streams: Vec<StreamId>,
-    ) -> Result<(), AppendError> {
+    fn find_streams(&mut self, shared: &Shared, streams: Vec<StreamId>) -> Result<(), AppendError> {
         for stream in streams {
             let (hash, name) = (hash::of_stream(stream.as_str()), stream.as_str());
             let next = indexed_next_version(&shared.sealed, &mut self.runs, hash, name)

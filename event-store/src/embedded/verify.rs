@@ -65,8 +65,7 @@ pub(crate) fn verify(shared: &Shared) -> Result<Verified, ReadError> {
         }
     };
     let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-        let others: Vec<_> =
-            (1..cores.min(segments.len())).map(|_| scope.spawn(work)).collect();
+        let others: Vec<_> = (1..cores.min(segments.len())).map(|_| scope.spawn(work)).collect();
         let mut outcomes = vec![work()];
         for other in others {
             match other.join() {

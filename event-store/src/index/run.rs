@@ -73,8 +73,8 @@ impl Run {
         let file = files.get(name)?;
         let mut bytes = [0; HEADER_BYTES];
         let read = file.read_at(&mut bytes, 0)?;
-        let header = RunHeader::decode(bytes.get(..read).unwrap_or_default(), believe)
-            .map_err(damaged)?;
+        let header =
+            RunHeader::decode(bytes.get(..read).unwrap_or_default(), believe).map_err(damaged)?;
         if positions_of(name) != Some((header.base, header.next)) || header.base >= header.next {
             return Err(damaged("the file name is not the positions in the header"));
         }
@@ -150,6 +150,7 @@ impl Run {
     }
 
     /// Bytes in memory.
+    #[cfg(test)]
     pub(crate) fn memory_bytes(&self) -> u64 {
         let fences = self.place_fences.len() + self.id_fences.len() + self.stream_fences.len();
         let facts = self.facts.len() * size_of::<SegmentFacts>();
@@ -285,7 +286,8 @@ impl Run {
             let some = entries
                 .get(range)
                 .ok_or_else(|| self.damaged("a stream's positions pass the end"))?;
-            positions.extend(some.iter().map(|it| self.base() + u64::from(u32::from_le_bytes(*it))));
+            positions
+                .extend(some.iter().map(|it| self.base() + u64::from(u32::from_le_bytes(*it))));
             entry = end;
         }
         Ok(positions)

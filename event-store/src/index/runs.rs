@@ -31,6 +31,7 @@ impl Runs {
     }
 
     /// Bytes in memory.
+    #[cfg(test)]
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.0.iter().map(|run| run.memory_bytes()).sum()
     }

@@ -58,6 +58,7 @@ impl Sealed {
     }
 
     /// Index files that were found damaged since the log was opened.
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn damaged(&self) -> u64 {
         self.damaged.load(Ordering::Relaxed)
     }

@@ -7,12 +7,12 @@ use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::id::{EventId, OrgId};
 use proptest::prelude::*;
 
+use super::hash;
 use super::layout::{RunHeader, SegmentFacts, file_name, positions_of};
 use super::recent::Recent;
 use super::run::Run;
 use super::runs::Runs;
 use super::sealed::Sealed;
-use super::hash;
 use crate::disk::files::OpenFiles;
 use crate::disk::sim::{Image, SimDisk, Skips};
 use crate::fault::Faults;
@@ -102,7 +102,9 @@ fn check(runs: &Runs, model: &Model) {
     for (position, segment, offset) in &model.frames {
         let place = runs.place(*position).unwrap().unwrap();
         assert_eq!(place.segment, *segment);
-        assert!(place.position <= *position && offset - place.offset < super::recent::SPACING_BYTES);
+        assert!(
+            place.position <= *position && offset - place.offset < super::recent::SPACING_BYTES
+        );
         assert!(model.frames.contains(&(place.position, place.segment, place.offset)));
     }
     assert_eq!(runs.place(runs.end()).unwrap(), None);
@@ -171,6 +173,17 @@ fn an_index_of_another_organization_is_not_believed() {
     let name = sealed.runs().all()[0].name.clone();
     let other = Run::load(&sealed.files, &name, OrgId::from_u128(8), Faults::default());
     assert!(matches!(other, Err(super::IndexError::Damaged { .. })));
+}
+
+#[test]
+fn an_event_costs_little_more_than_two_bytes_of_memory() {
+    let log: Log =
+        (0..8).map(|_| (0..10_000_u32).map(|n| ((n % 250) as u8, n as u16)).collect()).collect();
+    let (sealed, _) = built(&log, 8);
+    let runs = sealed.runs();
+    assert_eq!(runs.all().len(), 1);
+    let bytes = runs.memory_bytes() as f64 / 80_000.0;
+    assert!(bytes < 2.2, "{bytes:.2} bytes an event");
 }
 
 #[test]

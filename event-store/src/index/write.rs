@@ -11,8 +11,8 @@ use super::layout::{
     Extent, HEADER_BYTES, RunHeader, SECTIONS, Section, SegmentFacts, file_name, temporary_name,
 };
 use super::recent::Recent;
-use crate::disk::files::OpenFiles;
 use crate::disk::DiskFile;
+use crate::disk::files::OpenFiles;
 use crate::fault::Faults;
 
 /// Longest entry of a stream beside its name, bytes.
@@ -90,7 +90,8 @@ impl RunWriter {
         let positions_at = place(Section::Positions, of(Section::Positions, events), 0);
         let streams_at = place(Section::Streams, 0, 0);
         file.write_at(&segments, segments_at)?;
-        let writer = |section, offset| SectionWriter::new(Arc::clone(&file), binding, section, offset);
+        let writer =
+            |section, offset| SectionWriter::new(Arc::clone(&file), binding, section, offset);
         Ok(Self {
             places: writer(Section::Places, places_at),
             ids: writer(Section::Ids, ids_at),

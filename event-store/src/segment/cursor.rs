@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Segment;
-use crate::disk::DiskFile;
 use super::frame::{self, Frame, FrameHead, HEAD_BYTES};
+use crate::disk::DiskFile;
 
 /// Read at first, bytes: a look at a single event costs no more.
 const READ_MIN_BYTES: usize = 32 << 10;
@@ -122,7 +122,8 @@ impl Cursor {
         let wanted = bytes.max(self.read_ahead);
         self.read_ahead = (self.read_ahead * 2).min(READ_MAX_BYTES);
         if self.buffer.len() < wanted {
-            self.buffer.resize(wanted, 0);
+            // What is in it is read again: nothing has to be kept.
+            self.buffer = vec![0; wanted];
         }
         self.buffer_at = self.next;
         self.filled = 0;

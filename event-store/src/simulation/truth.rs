@@ -115,8 +115,7 @@ impl Truth {
     /// Holds a damaged log against the ledger: what it still shows is what was appended.
     pub(crate) fn shows_nothing_else(&self, log: &dyn EventReader) -> Result<(), String> {
         for ((event, version), position) in self.events.iter().zip(1..) {
-            let read =
-                log.read_all(Position(position - 1), Direction::Forward, &Filter::all(), 1);
+            let read = log.read_all(Position(position - 1), Direction::Forward, &Filter::all(), 1);
             match read.as_ref().map(|page| page.events.as_slice()) {
                 Ok([recorded]) => same(recorded, event, *version, position)?,
                 Ok(_) => return Err(format!("position {position} is not shown, and no error is")),
