@@ -22,6 +22,8 @@ pub(crate) struct FaultSet {
     pub(crate) retry_failed_sync: bool,
     pub(crate) index_without_crc: bool,
     pub(crate) index_renamed_before_sync: bool,
+    pub(crate) pack_without_sync: bool,
+    pub(crate) remove_before_packing: bool,
 }
 
 macro_rules! questions {
@@ -63,4 +65,8 @@ questions! {
     index_without_crc,
     /// Gives an index file its name before its bytes are durable.
     index_renamed_before_sync,
+    /// Gives a packed segment its name, and removes the segment file, before its sync.
+    pack_without_sync,
+    /// Removes the segment file before the packed one has its name.
+    remove_before_packing,
 }

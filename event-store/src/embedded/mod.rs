@@ -44,10 +44,12 @@ pub use verify::Verified;
 use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence};
 use crate::disk::os::OsDisk;
 use crate::fault::Faults;
+use crate::files::LogFiles;
 use crate::log::{
     Append, AppendError, Direction, EventReader, EventWriter, Filter, Help, Page, ReadError,
     Submitted,
 };
+use crate::vault::{Keeper, Vault};
 use checkpoints::Checkpoints;
 use drive::Drive;
 use error::At;
@@ -66,6 +68,8 @@ struct Inner {
     checkpoints: Option<Checkpoints>,
     /// The writer and the indexer.
     threads: Vec<JoinHandle<()>>,
+    files: Option<LogFiles>,
+    _keeper: Option<Keeper>,
     /// Holds the lock on the directory; released after the threads have ended.
     _lock: Option<File>,
 }
@@ -102,8 +106,11 @@ impl EmbeddedLog {
             TryLockError::Error(error) => at.io("locking the directory")(error),
         })?;
         let disk = OsDisk::open(directory).map_err(at.io("opening the directory"))?;
+        let vault = Vault::open(Arc::new(disk), options.vault(), Faults::default())
+            .map_err(at.io("tidying the segments"))?;
+        let vault = Arc::new(vault);
         let Opened { shared, committer, indexer } =
-            open::open(Arc::new(disk), &at, org_id, &options, Faults::default())?;
+            open::open(vault.clone(), &at, org_id, &options, Faults::default())?;
         let checkpoints = Checkpoints::open(directory)
             .map_err(|reason| OpenError::Checkpoints { directory: directory.to_owned(), reason })?;
         let drive = Arc::new(Drive::new(Arc::clone(&shared), committer));
@@ -118,12 +125,16 @@ impl EmbeddedLog {
             .name("log-indexer".to_owned())
             .spawn(move || indexer.run())
             .map_err(at.io("starting the indexer"))?;
+        let files = LogFiles::new(vault.clone());
+        let keeper = Keeper::start(vault).map_err(at.io("starting the keeper of segments"))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 shared,
                 drive: Some(drive),
                 checkpoints: Some(checkpoints),
                 threads: vec![writer, indexer],
+                files: Some(files),
+                _keeper: Some(keeper),
                 _lock: Some(lock),
             }),
         })
@@ -138,6 +149,8 @@ impl EmbeddedLog {
                 drive: None,
                 checkpoints: None,
                 threads: Vec::new(),
+                files: None,
+                _keeper: None,
                 _lock: None,
             }),
         }
@@ -156,6 +169,12 @@ impl EmbeddedLog {
     /// [`ReadError`] naming the first bad place.
     pub fn verify(&self) -> Result<Verified, ReadError> {
         verify::verify(&self.inner.shared)
+    }
+
+    /// Its segment files; `None` of a log without a directory of its own.
+    #[must_use]
+    pub fn files(&self) -> Option<LogFiles> {
+        self.inner.files.clone()
     }
 
     fn checkpoints(&self) -> Result<&Checkpoints, ReadError> {

@@ -29,7 +29,7 @@ impl From<Problem> for ReadError {
             Problem::Damaged { segment, offset, reason } => {
                 Self::Damaged { place: format!("{segment} offset {offset}"), reason }
             }
-            Problem::Io(error) => Self::Io(error),
+            Problem::Io(error) => error.into(),
         }
     }
 }

@@ -140,7 +140,8 @@ fn damage(
 
 fn opened(image: Image, plan: &Plan) -> Result<(EmbeddedLog, Committer), OpenError> {
     let disk = SimDisk::new(image, &[], Skips::default());
-    let opened = life::open_on(&disk, plan)?;
+    let vault = life::vault_on(&disk, plan)?;
+    let opened = life::open_vault(&vault, plan)?;
     Ok((EmbeddedLog::driven(opened.shared), opened.committer))
 }
 
@@ -148,9 +149,9 @@ fn is_index(name: &str) -> bool {
     layout::positions_of(name).is_some()
 }
 
-/// Walks the frames of a whole segment. All of an index is durable.
+/// Walks the frames of a whole segment. All of an index or of a packed segment was durable once.
 fn last_write(name: &str, bytes: &[u8]) -> usize {
-    if is_index(name) {
+    if !name.ends_with(".seg") {
         return bytes.len();
     }
     let salt = bytes.get(40..44).and_then(|it| it.try_into().ok()).map_or(0, u32::from_le_bytes);

@@ -14,11 +14,13 @@ use tokio::sync::watch;
 use super::Variant;
 use super::random::Random;
 use super::truth::Truth;
+use crate::disk::Disk;
 use crate::disk::sim::SimDisk;
 use crate::embedded::error::At;
 use crate::embedded::open::{self, Opened};
 use crate::embedded::{EmbeddedLog, OpenError, Options};
 use crate::log::{EventReader as _, EventWriter as _, Submitted};
+use crate::vault::Vault;
 
 const ORG: OrgId = OrgId::from_u128(7);
 
@@ -108,6 +110,9 @@ pub(crate) fn options(plan: &Plan) -> Options {
         reserve_step_bytes,
         index_fan_in: 2 + random.index(2),
         open_files_max: 2,
+        raw_segments: Some(random.index(3)),
+        // A few blocks at most: what is read comes from the disk.
+        block_cache_bytes: 16 << 10,
         clock: Arc::new(|| Timestamp::from_micros(1)),
         salt: Arc::new(move || {
             let mut salts = salts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,8 +129,9 @@ pub(crate) fn live(disk: SimDisk, mut truth: Truth, plan: &Plan) -> Result<Life,
     let witness = Arc::new(Mutex::new(Witness { claimed: truth.claimed, ..Witness::default() }));
     let seen = Arc::clone(&witness);
     disk.observe(Some(Box::new(move |_| locked(&seen).look())));
+    let vault = vault_on(&disk, plan).map_err(|error| error.to_string())?;
     let Opened { shared, mut committer, indexer } =
-        open_on(&disk, plan).map_err(|error| error.to_string())?;
+        open_vault(&vault, plan).map_err(|error| error.to_string())?;
     let log = EmbeddedLog::driven(Arc::clone(&shared));
     truth.settle(&log)?;
     {
@@ -149,6 +155,9 @@ pub(crate) fn live(disk: SimDisk, mut truth: Truth, plan: &Plan) -> Result<Life,
         committer.commit(shared.waiting_group());
         // The indexer is a thread of its own: it comes sooner or later.
         while random.one_in(2) && indexer.step(&|| true) {}
+        if random.one_in(2) {
+            pack_due(&vault).map_err(|error| format!("packing failed on a good disk: {error}"))?;
+        }
     }
     if plan.close {
         shared.close();
@@ -171,8 +180,24 @@ pub(crate) fn live(disk: SimDisk, mut truth: Truth, plan: &Plan) -> Result<Life,
     Ok(Life { disk, truth, claims, first_op })
 }
 
-/// Opens the log on a disk, without a writer thread.
-pub(crate) fn open_on(disk: &SimDisk, plan: &Plan) -> Result<Opened, OpenError> {
-    let at = At(PathBuf::from("(simulated)"));
-    open::open(Arc::new(disk.clone()), &at, ORG, &options(plan), plan.variant.faults())
+/// Packs what the keeper would pack now.
+pub(crate) fn pack_due(vault: &Vault) -> std::io::Result<()> {
+    vault.due()?.into_iter().try_for_each(|base| vault.pack(base).map(|_| ()))
+}
+
+fn place() -> At {
+    At(PathBuf::from("(simulated)"))
+}
+
+/// The segments on a disk, without a thread that packs them.
+pub(crate) fn vault_on(disk: &SimDisk, plan: &Plan) -> Result<Arc<Vault>, OpenError> {
+    Vault::open(Arc::new(disk.clone()), options(plan).vault(), plan.variant.faults())
+        .map(Arc::new)
+        .map_err(place().io("tidying the segments"))
+}
+
+/// Opens the log in a vault, without a writer thread.
+pub(crate) fn open_vault(vault: &Arc<Vault>, plan: &Plan) -> Result<Opened, OpenError> {
+    let disk: Arc<dyn Disk> = vault.clone();
+    open::open(disk, &place(), ORG, &options(plan), plan.variant.faults())
 }

@@ -64,11 +64,15 @@ pub enum Variant {
     IndexWithoutCrc,
     /// Gives an index file its name before its bytes are durable.
     IndexRenamedBeforeSync,
+    /// Gives a packed segment its name before its sync.
+    PackWithoutSync,
+    /// Removes a segment file before the packed one has its name.
+    RemoveBeforePacking,
 }
 
 impl Variant {
     /// Every broken variant.
-    pub const BROKEN: [Self; 12] = [
+    pub const BROKEN: [Self; 14] = [
         Self::NoSync,
         Self::AcknowledgeBeforeSync,
         Self::VisibleBeforeDurable,
@@ -81,6 +85,8 @@ impl Variant {
         Self::RetryFailedSync,
         Self::IndexWithoutCrc,
         Self::IndexRenamedBeforeSync,
+        Self::PackWithoutSync,
+        Self::RemoveBeforePacking,
     ];
 
     fn faults(self) -> Faults {
@@ -94,6 +100,8 @@ impl Variant {
             retry_failed_sync: self == Self::RetryFailedSync,
             index_without_crc: self == Self::IndexWithoutCrc,
             index_renamed_before_sync: self == Self::IndexRenamedBeforeSync,
+            pack_without_sync: self == Self::PackWithoutSync,
+            remove_before_packing: self == Self::RemoveBeforePacking,
             ..FaultSet::default()
         };
         Faults { set }
