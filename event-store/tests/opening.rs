@@ -69,6 +69,7 @@ fn a_missing_segment_is_refused_and_named() {
 }
 
 /// Paths of the files with this ending, in order.
+#[expect(clippy::unwrap_used, reason = "a helper of the tests")]
 fn files(directory: &tempfile::TempDir, ending: &str) -> Vec<std::path::PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(directory.path())
         .unwrap()
