@@ -42,6 +42,7 @@
 //! ```
 
 pub mod capability;
+pub mod conformance;
 pub mod crypt;
 pub mod custody;
 mod disk;

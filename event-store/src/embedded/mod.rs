@@ -16,6 +16,7 @@ pub(crate) mod commit;
 pub(crate) mod error;
 pub(crate) mod open;
 mod options;
+pub(crate) mod outside;
 pub(crate) mod read;
 pub(crate) mod state;
 mod submit;
@@ -24,7 +25,7 @@ use std::fmt;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use ledgerline_schemas::id::OrgId;
@@ -37,6 +38,7 @@ pub use read::{Scan, Verified};
 
 use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence};
 use crate::disk::os::OsDisk;
+use crate::engine::MirrorThread;
 use crate::fault::Faults;
 use crate::log::{
     Append, AppendError, Direction, EventReader, EventWriter, Filter, Page, ReadError, Submitted,
@@ -55,8 +57,19 @@ struct Inner {
     shared: Arc<Shared>,
     checkpoints: Option<Checkpoints>,
     writer: Option<JoinHandle<()>>,
+    /// Keeps the log equal to another system's; ends after the writer.
+    mirror: OnceLock<MirrorThread>,
     /// Holds the lock on the directory; released after the writer has ended.
     _lock: Option<File>,
+}
+
+/// What a log is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be this machine's own.
+    Everything,
+    /// To follow another system's.
+    Mirror,
 }
 
 impl fmt::Debug for Inner {
@@ -68,9 +81,15 @@ impl fmt::Debug for Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.close();
+        if let Some(mirror) = self.mirror.get() {
+            mirror.hurry();
+        }
         if let Some(writer) = self.writer.take() {
             // What is queued gets written before the lock goes. A writer that panicked has nothing to add.
             let _ = writer.join();
+        }
+        if let Some(mirror) = self.mirror.take() {
+            mirror.end();
         }
     }
 }
@@ -80,8 +99,31 @@ impl EmbeddedLog {
     /// segment once.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// [`OpenError`]; [`OpenError::Mirror`] when it is another system's copy.
     pub fn open(directory: &Path, org_id: OrgId, options: Options) -> Result<Self, OpenError> {
+        Self::open_for(directory, org_id, options, Purpose::Everything)
+    }
+
+    /// Opens a log that takes no appends: the way to look at a mirror without the system it mirrors.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_to_read(
+        directory: &Path,
+        org_id: OrgId,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        let log = Self::open_for(directory, org_id, options, Purpose::Mirror)?;
+        log.inner.shared.outside.close_to_callers("it was opened for reading only: the log of another engine takes appends through that engine");
+        Ok(log)
+    }
+
+    pub(crate) fn open_for(
+        directory: &Path,
+        org_id: OrgId,
+        options: Options,
+        purpose: Purpose,
+    ) -> Result<Self, OpenError> {
         let at = At(directory.to_owned());
         make_directory(directory).map_err(at.io("making the directory"))?;
         let lock = File::open(directory).map_err(at.io("opening the directory"))?;
@@ -89,6 +131,12 @@ impl EmbeddedLog {
             TryLockError::WouldBlock => OpenError::Locked { directory: directory.to_owned() },
             TryLockError::Error(error) => at.io("locking the directory")(error),
         })?;
+        if purpose == Purpose::Everything
+            && let Some(marker) = crate::engine::marker_in(directory)?
+        {
+            let engine = marker.engine;
+            return Err(OpenError::Mirror { directory: directory.to_owned(), engine });
+        }
         let disk = OsDisk::open(directory).map_err(at.io("opening the directory"))?;
         let (shared, committer) =
             open::open(Arc::new(disk), &at, org_id, &options, Faults::default())?;
@@ -103,15 +151,23 @@ impl EmbeddedLog {
                 shared,
                 checkpoints: Some(checkpoints),
                 writer: Some(writer),
+                mirror: OnceLock::new(),
                 _lock: Some(lock),
             }),
         })
     }
 
     /// A handle without a writer thread: whoever has the committer drives it.
-    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn driven(shared: Arc<Shared>) -> Self {
-        Self { inner: Arc::new(Inner { shared, checkpoints: None, writer: None, _lock: None }) }
+        let inner =
+            Inner { shared, checkpoints: None, writer: None, mirror: OnceLock::new(), _lock: None };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Ties a mirror's thread to the log: it ends when the last handle is dropped.
+    pub(crate) fn keep(&self, mirror: MirrorThread) {
+        // A log is mirrored by one thread.
+        let _ = self.inner.mirror.set(mirror);
     }
 
     /// Reads through the log after a position up to its present head, in order, verifying every frame:
@@ -154,6 +210,9 @@ impl EventReader for EmbeddedLog {
     }
 
     fn capabilities(&self) -> Capabilities {
+        if let Some(capabilities) = self.inner.shared.outside.capabilities() {
+            return capabilities;
+        }
         Capabilities {
             engine: "embedded",
             durability: Durability::FsyncBeforeAck,

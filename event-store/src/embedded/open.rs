@@ -80,7 +80,7 @@ fn segment_names(disk: &dyn Disk, at: &At) -> Result<Vec<String>, OpenError> {
             names.push(name);
         } else if name.ends_with(TEMPORARY) {
             leftovers.push(name);
-        } else if name != checkpoints::FILE_NAME {
+        } else if name != checkpoints::FILE_NAME && !crate::engine::is_mirror_file(&name) {
             return Err(OpenError::Foreign { directory: at.0.clone(), name });
         }
     }

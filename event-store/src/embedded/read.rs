@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ledgerline_schemas::{Position, Recorded, StreamId, Timestamp, Version};
 
 use super::state::Shared;
+use crate::engine::Batch;
 use crate::log::{Direction, Filter, Page, ReadError};
 use crate::segment::cursor::{Cursor, Step};
 use crate::segment::frame::{Frame, Kind};
@@ -126,6 +127,30 @@ fn decode(
         }
     }
     Ok(())
+}
+
+/// Reads durable appends as they are stored, one after the other.
+#[derive(Debug)]
+pub(crate) struct Batches {
+    shared: Arc<Shared>,
+    walk: Walk,
+}
+
+impl Batches {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), walk: Walk::default() }
+    }
+
+    /// The append that holds a durable position.
+    pub(crate) fn holding(&mut self, position: u64) -> Result<Batch, ReadError> {
+        let frame = self.walk.seek(&self.shared, position)?;
+        Ok(Batch {
+            base_position: frame.head.base_position,
+            recorded_at_micros: frame.head.recorded_at_micros,
+            count: frame.head.count,
+            body: bytes::Bytes::copy_from_slice(frame.body),
+        })
+    }
 }
 
 /// The events at these durable positions, which must ascend.

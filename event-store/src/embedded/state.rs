@@ -9,6 +9,7 @@ use ledgerline_schemas::{NewEvent, Position, Timestamp, Version};
 use tokio::sync::{oneshot, watch};
 
 use super::options::Options;
+use super::outside::Outside;
 use crate::index::ids::Ids;
 use crate::index::places::Places;
 use crate::index::streams::Streams;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) org_id: OrgId,
     pub(crate) options: Options,
     pub(crate) head: watch::Sender<Position>,
+    pub(crate) outside: Outside,
     state: Mutex<State>,
     work: Condvar,
 }
@@ -94,7 +96,14 @@ impl fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new(org_id: OrgId, options: Options, state: State) -> Self {
         let head = watch::Sender::new(Position(state.durable));
-        Self { org_id, options, head, state: Mutex::new(state), work: Condvar::new() }
+        Self {
+            org_id,
+            options,
+            head,
+            outside: Outside::default(),
+            state: Mutex::new(state),
+            work: Condvar::new(),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

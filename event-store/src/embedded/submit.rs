@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ledgerline_schemas::{Position, StreamId, Version};
+use ledgerline_schemas::{Position, StreamId, Timestamp, Version};
 use tokio::sync::oneshot;
 
 use super::read;
@@ -26,6 +26,24 @@ enum Recognition {
 type Examined = BTreeMap<u64, Known>;
 
 pub(crate) fn submit(shared: &Shared, append: Append) -> Result<Submitted, AppendError> {
+    shared.outside.check()?;
+    take(shared, append, None)
+}
+
+/// Takes an append of another log, with the time at which that one took it.
+pub(crate) fn replicate(
+    shared: &Shared,
+    append: Append,
+    recorded_at: Timestamp,
+) -> Result<Submitted, AppendError> {
+    take(shared, append, Some(recorded_at))
+}
+
+fn take(
+    shared: &Shared,
+    append: Append,
+    recorded_at: Option<Timestamp>,
+) -> Result<Submitted, AppendError> {
     validate::append(&append)?;
     let mut examined = Examined::new();
     loop {
@@ -33,7 +51,7 @@ pub(crate) fn submit(shared: &Shared, append: Append) -> Result<Submitted, Appen
         state.check_open()?;
         match state.recognize(&append, &examined)? {
             Recognition::New => {
-                let recorded_at = (shared.options.clock)();
+                let recorded_at = recorded_at.unwrap_or_else(|| (shared.options.clock)());
                 let submitted =
                     state.sequence(append, recorded_at, shared.options.waiting_bytes_max)?;
                 drop(state);
@@ -134,7 +152,7 @@ impl State {
     fn sequence(
         &mut self,
         append: Append,
-        now: ledgerline_schemas::Timestamp,
+        now: Timestamp,
         waiting_bytes_max: usize,
     ) -> Result<Submitted, AppendError> {
         for (stream, expected) in &append.expected {
