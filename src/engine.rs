@@ -25,11 +25,10 @@ pub(crate) enum Kind {
 }
 
 /// What an acknowledgement of a KurrentDB server means; it does not say so itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Acknowledges {
     /// A single node that flushes first.
-    #[default]
     FsyncBeforeAck,
     /// A cluster: a majority has flushed.
     QuorumFsync,
@@ -50,8 +49,9 @@ pub(crate) struct Engine {
     /// Stream or topic of an organization: this, then the organization's id. Our own KurrentDB endpoint
     /// takes appends to `external-…` only.
     pub(crate) prefix: String,
-    /// KurrentDB: what its acknowledgement means.
-    pub(crate) durability: Acknowledges,
+    /// KurrentDB: what its acknowledgement means; without it, that one node flushes, or a majority where the
+    /// connection names a cluster.
+    pub(crate) durability: Option<Acknowledges>,
     /// Fluvio: copies of a topic that is made here.
     pub(crate) replication: u32,
     /// What the engine does not promise and the operator can live with, by name.
@@ -69,7 +69,7 @@ impl Default for Engine {
             connection: String::new(),
             connection_file: None,
             prefix: "org-".to_owned(),
-            durability: Acknowledges::default(),
+            durability: None,
             replication: 1,
             accept: Vec::new(),
             lease_ms: 10_000,

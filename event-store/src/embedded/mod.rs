@@ -80,10 +80,10 @@ impl fmt::Debug for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.shared.close();
         if let Some(mirror) = self.mirror.get() {
             mirror.hurry();
         }
+        self.shared.close();
         if let Some(writer) = self.writer.take() {
             // What is queued gets written before the lock goes. A writer that panicked has nothing to add.
             let _ = writer.join();

@@ -128,8 +128,12 @@ impl Follower {
     /// Nothing is written any more; whoever asks is told why.
     async fn fail(&mut self, error: &EngineError) {
         let reason = error.to_string();
-        tracing::error!(engine = %self.options.engine, %reason, "the mirror does not go on");
-        self.poison(&reason);
+        if *self.closing.borrow() {
+            tracing::debug!(%reason, "the mirror was interrupted by the log's closing");
+        } else {
+            tracing::error!(engine = %self.options.engine, %reason, "the mirror does not go on");
+            self.poison(&reason);
+        }
         let ended = || EngineError::Ended { reason: reason.clone() };
         if let Some(wish) = self.wish.take() {
             let _ = wish.reply.send(Err(ended()));
@@ -163,8 +167,10 @@ impl Follower {
                 biased;
                 request = self.requests.recv() => match request {
                     None | Some(Request::End) => {
-                        self.replica.settle().await?;
-                        self.save();
+                        // What did not get here before the log closed is read again another time.
+                        if self.replica.settle().await.is_ok() {
+                            self.save();
+                        }
                         return Ok(None);
                     }
                     Some(Request::Lead { standby, reply }) => {
@@ -229,7 +235,10 @@ impl Follower {
     async fn observe(&mut self, verdict: Verdict) -> Result<(), EngineError> {
         match verdict {
             Verdict::Accepted(batch) => {
-                self.mark()?;
+                // Before anything comes in that was not here; comparing changes nothing.
+                if batch.base_position >= self.replica.next_position() {
+                    self.mark()?;
+                }
                 self.hear();
                 self.replica.apply(&batch).await?;
             }
@@ -264,6 +273,7 @@ impl Follower {
 
     /// Whether this has caught up, and may claim; the writer it is once it holds the log.
     async fn progress(&mut self) -> Result<Option<Writer>, EngineError> {
+        self.reader.verify().await?;
         let end = match self.end_then {
             Some(end) => end,
             None => *self.end_then.insert(self.carrier.end().await?),
@@ -343,6 +353,7 @@ impl Follower {
 
     /// Reads up to the engine's present end.
     async fn catch_up(&mut self) -> Result<(), EngineError> {
+        self.reader.verify().await?;
         let end = self.carrier.end().await?;
         if end < self.reader.next() {
             return Err(EngineError::TailLost { read: self.reader.next() });

@@ -29,6 +29,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 impl Follower {
     /// Leads until it is told to end, or may no longer.
     pub(super) async fn lead(&mut self, me: Writer) -> Result<(), EngineError> {
+        self.tell();
         let healed = self.heal(me).await?;
         let way = Way { requests: self.asking.clone(), carrier: self.carrier.capabilities() };
         self.replica.log().shared().outside.open_to_callers(Arc::new(way));
@@ -128,13 +129,17 @@ impl Follower {
             let parts = entry::parts(org_id, me, batch, longest);
             entries.extend(parts.into_iter().map(|entry| (batch.base_position, entry)));
         }
-        let began = Instant::now();
-        let deadline = began + self.options.patience;
-        let mut pause = PAUSES.0;
+        let (mut began, mut pause) = (Instant::now(), PAUSES.0);
+        let mut reached = self.reader.rule.next_position();
         let mut trouble = EngineError::Carrier(no_answer());
         loop {
             self.check_held(me)?;
             let next = self.reader.rule.next_position();
+            if next > reached {
+                // Patience is for an engine that takes nothing, not for one that is slow.
+                (began, pause, reached) = (Instant::now(), PAUSES.0, next);
+            }
+            let deadline = began + self.options.patience;
             let left: Vec<Bytes> = entries
                 .iter()
                 .filter(|(base, _)| *base >= next)
@@ -204,6 +209,7 @@ impl Follower {
 
     /// Reads up to the engine's present end.
     async fn read_to_end(&mut self, me: Writer, batches: &[Batch]) -> Result<(), EngineError> {
+        self.reader.verify().await?;
         let end = self.carrier.end().await?;
         if end < self.reader.next() {
             return Err(EngineError::TailLost { read: self.reader.next() });

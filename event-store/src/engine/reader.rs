@@ -49,6 +49,18 @@ impl Reader {
         self.entries = None;
     }
 
+    /// Connects if it is not connected, and makes sure that the last entries are still there. Without it, being
+    /// at the engine's end says nothing: other entries may be there now.
+    ///
+    /// # Errors
+    /// [`EngineError::Carrier`], [`EngineError::TailLost`].
+    pub(crate) async fn verify(&mut self) -> Result<(), EngineError> {
+        if self.entries.is_none() {
+            self.entries = Some(self.connect().await?);
+        }
+        Ok(())
+    }
+
     async fn connect(&mut self) -> Result<Entries, EngineError> {
         let lost = EngineError::TailLost { read: self.next };
         if self.carrier.end().await? < self.next {

@@ -11,6 +11,7 @@
 //!
 //! The rule needs no expected offsets, no clocks and no leases: those only decide when somebody *tries* to claim.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
@@ -220,15 +221,14 @@ impl Rule {
     }
 
     fn part(&mut self, part: Part) -> Verdict {
-        if part.base_position < self.next_position {
-            return Verdict::Ignored(Reason::Duplicate);
-        }
         #[cfg(test)]
         let anywhere = self.faults.no_position_check;
         #[cfg(not(test))]
         let anywhere = false;
-        if part.base_position > self.next_position && !anywhere {
-            return Verdict::Ignored(Reason::Gap);
+        match part.base_position.cmp(&self.next_position) {
+            Ordering::Less if !anywhere => return Verdict::Ignored(Reason::Duplicate),
+            Ordering::Greater if !anywhere => return Verdict::Ignored(Reason::Gap),
+            _ => {}
         }
         if part.part >= part.parts {
             return Verdict::Ignored(Reason::Malformed);
