@@ -14,6 +14,7 @@ use super::carrier::Offset;
 use super::entry::Writer;
 use super::marker::replace;
 use super::rule::{Holder, Rule};
+use crate::custody::Hash;
 
 /// The file in the log's directory.
 pub(crate) const CURSOR_FILE: &str = "mirror-cursor.json";
@@ -21,19 +22,26 @@ const FORMAT: u32 = 1;
 /// Entries that are compared with the engine's.
 const TAIL_ENTRIES: usize = 64;
 
-/// Checksums of the last entries that were read.
+/// Hashes of the last entries that were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tail(VecDeque<u32>);
+pub(crate) struct Tail(VecDeque<u64>);
+
+/// The first 64 bits of SHA-256. Not CRC32C: an entry ends with its own, and the CRC of bytes with their CRC
+/// behind them is the same for all.
+pub(crate) fn print(entry: &[u8]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = Hash::of(entry).0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
 
 impl Tail {
     pub(crate) fn push(&mut self, entry: &[u8]) {
         if self.0.len() == TAIL_ENTRIES {
             self.0.pop_front();
         }
-        self.0.push_back(crc32c::crc32c(entry));
+        self.0.push_back(print(entry));
     }
 
-    pub(crate) fn checksums(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn prints(&self) -> impl Iterator<Item = u64> + '_ {
         self.0.iter().copied()
     }
 
@@ -57,7 +65,7 @@ struct Stored {
     epoch: u64,
     holder: Option<StoredHolder>,
     next_position: u64,
-    tail: Vec<u32>,
+    tail: Vec<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,7 +94,7 @@ pub(crate) fn save(
             lease_ms: holder.lease_ms,
         }),
         next_position: rule.next_position(),
-        tail: tail.checksums().collect(),
+        tail: tail.prints().collect(),
     };
     let text = serde_json::to_string(&stored).map_err(std::io::Error::other)?;
     let crc = crc32c::crc32c(text.as_bytes());
@@ -119,6 +127,16 @@ pub(crate) fn load(directory: &Path, org_id: OrgId) -> Option<Saved> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entries_with_their_own_checksum_have_different_prints() {
+        let with_crc = |text: &[u8]| {
+            let mut entry = text.to_vec();
+            entry.extend_from_slice(&crc32c::crc32c(text).to_le_bytes());
+            entry
+        };
+        assert_ne!(print(&with_crc(b"one")), print(&with_crc(b"two")));
+    }
 
     #[test]
     fn a_saved_place_comes_back_and_a_damaged_one_does_not() {

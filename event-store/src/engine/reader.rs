@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
 use super::carrier::{Carried, Carrier, CarrierError, Offset};
-use super::cursor::{Saved, Tail};
+use super::cursor::{self, Saved, Tail};
 use super::error::EngineError;
 use super::rule::{Rule, Verdict};
 
@@ -68,9 +68,9 @@ impl Reader {
         }
         let mut at = Offset(self.next.0.saturating_sub(self.tail.len()));
         let mut entries = self.carrier.follow(at);
-        for checksum in self.tail.checksums() {
+        for print in self.tail.prints() {
             let carried = next_of(&mut entries).await?;
-            if carried.offset != at || crc32c::crc32c(&carried.entry) != checksum {
+            if carried.offset != at || cursor::print(&carried.entry) != print {
                 return Err(lost);
             }
             at = Offset(at.0 + 1);
