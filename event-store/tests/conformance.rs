@@ -1,4 +1,5 @@
 //! The one suite, over every log and carrier that needs no server.
+#![expect(clippy::unwrap_used, reason = "the helpers are parts of tests")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! Mirrors on an engine that loses, repeats, delays and tears appends, loses its tail, and whose leaders are
 //! killed, cut off and overtaken: nothing that was acknowledged is lost, and there is one log.
+#![expect(clippy::unwrap_used, reason = "the helpers are parts of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A mirror in front of an engine: what it promises, one promise after the other.
+#![expect(clippy::unwrap_used, reason = "the helpers are parts of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A log that moves to an engine and back is the same log at every position.
+#![expect(clippy::unwrap_used, reason = "the helpers are parts of tests")]
 
 mod common;
 
