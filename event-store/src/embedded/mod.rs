@@ -40,9 +40,11 @@ use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability,
 use crate::disk::os::OsDisk;
 use crate::engine::MirrorThread;
 use crate::fault::Faults;
+use crate::files::LogFiles;
 use crate::log::{
     Append, AppendError, Direction, EventReader, EventWriter, Filter, Page, ReadError, Submitted,
 };
+use crate::vault::{Keeper, Vault};
 use checkpoints::Checkpoints;
 use error::At;
 use state::Shared;
@@ -59,6 +61,8 @@ struct Inner {
     writer: Option<JoinHandle<()>>,
     /// Keeps the log equal to another system's; ends after the writer.
     mirror: OnceLock<MirrorThread>,
+    files: Option<LogFiles>,
+    _keeper: Option<Keeper>,
     /// Holds the lock on the directory; released after the writer has ended.
     _lock: Option<File>,
 }
@@ -114,7 +118,9 @@ impl EmbeddedLog {
         options: Options,
     ) -> Result<Self, OpenError> {
         let log = Self::open_for(directory, org_id, options, Purpose::Mirror)?;
-        log.inner.shared.outside.close_to_callers("it was opened for reading only: the log of another engine takes appends through that engine");
+        log.inner.shared.outside.close_to_callers(
+            "it was opened for reading only; a mirror takes appends through its engine",
+        );
         Ok(log)
     }
 
@@ -138,20 +144,27 @@ impl EmbeddedLog {
             return Err(OpenError::Mirror { directory: directory.to_owned(), engine });
         }
         let disk = OsDisk::open(directory).map_err(at.io("opening the directory"))?;
+        let vault = Vault::open(Arc::new(disk), options.vault(), Faults::default())
+            .map_err(at.io("tidying the segments"))?;
+        let vault = Arc::new(vault);
         let (shared, committer) =
-            open::open(Arc::new(disk), &at, org_id, &options, Faults::default())?;
+            open::open(vault.clone(), &at, org_id, &options, Faults::default())?;
         let checkpoints = Checkpoints::open(directory)
             .map_err(|reason| OpenError::Checkpoints { directory: directory.to_owned(), reason })?;
         let writer = std::thread::Builder::new()
             .name("log-writer".to_owned())
             .spawn(move || committer.run())
             .map_err(at.io("starting the writer"))?;
+        let files = LogFiles::new(vault.clone());
+        let keeper = Keeper::start(vault).map_err(at.io("starting the keeper of segments"))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 shared,
                 checkpoints: Some(checkpoints),
                 writer: Some(writer),
                 mirror: OnceLock::new(),
+                files: Some(files),
+                _keeper: Some(keeper),
                 _lock: Some(lock),
             }),
         })
@@ -159,9 +172,17 @@ impl EmbeddedLog {
 
     /// A handle without a writer thread: whoever has the committer drives it.
     pub(crate) fn driven(shared: Arc<Shared>) -> Self {
-        let inner =
-            Inner { shared, checkpoints: None, writer: None, mirror: OnceLock::new(), _lock: None };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(Inner {
+                shared,
+                checkpoints: None,
+                writer: None,
+                mirror: OnceLock::new(),
+                files: None,
+                _keeper: None,
+                _lock: None,
+            }),
+        }
     }
 
     /// Ties a mirror's thread to the log: it ends when the last handle is dropped.
@@ -183,6 +204,12 @@ impl EmbeddedLog {
     /// [`ReadError`] naming the first bad place.
     pub fn verify(&self) -> Result<Verified, ReadError> {
         read::verify(&self.inner.shared)
+    }
+
+    /// Its segment files; `None` of a log without a directory of its own.
+    #[must_use]
+    pub fn files(&self) -> Option<LogFiles> {
+        self.inner.files.clone()
     }
 
     fn checkpoints(&self) -> Result<&Checkpoints, ReadError> {
