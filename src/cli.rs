@@ -38,6 +38,8 @@ pub(crate) enum Verb {
     Keys(Keys),
     /// Check the log and that the routing state equals its full replay.
     Verify(Verify),
+    /// Move the log between this machine and another engine.
+    Engine(Engine),
     /// Prove that nobody has touched the log: signed checkpoints, proofs, evidence for third parties.
     Audit(Audit),
 }
@@ -64,6 +66,46 @@ pub(crate) struct Serve {
     /// Write the addresses as JSON to this file once everything listens.
     #[arg(long, value_name = "FILE")]
     pub(crate) addresses: Option<PathBuf>,
+    /// Follow the engine's log, and start when the process that writes it is gone. Needs an engine other
+    /// than the embedded one.
+    #[arg(long)]
+    pub(crate) standby: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Engine {
+    #[command(subcommand)]
+    pub(crate) verb: EngineVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EngineVerb {
+    /// Move the log of a stopped data directory to the configured engine or back, and compare every position.
+    Move(EngineMove),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Direction {
+    /// From the data directory to the engine; the directory becomes its mirror.
+    Engine,
+    /// From the engine to the data directory, which becomes the log's only place.
+    Embedded,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EngineMove {
+    /// Where to.
+    #[arg(long, value_enum)]
+    pub(crate) to: Direction,
+    /// Configuration file whose `[engine]` section names the engine.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Data directory; overrides the configuration.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The organization, by name or id; all when left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) org: Option<String>,
 }
 
 #[derive(Debug, Args)]

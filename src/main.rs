@@ -6,6 +6,7 @@ mod cli;
 mod command;
 mod data_dir;
 mod demo;
+mod engine;
 mod failure;
 mod keys;
 mod logging;
@@ -58,6 +59,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::EraseSubject(arguments) => command::erase::run(arguments).await,
             Verb::Keys(arguments) => command::keys::run(arguments),
             Verb::Verify(arguments) => command::verify::run(arguments).await,
+            Verb::Engine(arguments) => command::engine::run(arguments).await,
             Verb::Audit(arguments) => command::audit::run(arguments).await,
         }
     });

@@ -1,6 +1,8 @@
 //! Operations: health, readiness, metrics.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -13,6 +15,11 @@ use ledgerline_ingest::engine::EngineHandle;
 use ledgerline_projections::Projections;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::Failure;
 
 /// One organization's parts that can be ill.
 #[derive(Clone, Debug)]
@@ -43,6 +50,46 @@ pub(crate) fn router(
         .route("/readyz", get(ready))
         .route("/metrics", get(measured))
         .with_state(Ops { watched: Arc::new(watched), metrics, issuer })
+}
+
+/// What a standby answers while it waits: it lives, and is not ready.
+#[derive(Debug)]
+pub(crate) struct Probes {
+    close: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Probes {
+    /// Serves `GET /healthz` and `/readyz`.
+    pub(crate) async fn start(listen: SocketAddr) -> Result<Self, Failure> {
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|error| Failure::unavailable(format!("http.listen {listen}: {error}")))?;
+        let body = json!({"status": "not_ready", "problems": ["this process is a standby"]});
+        let not_ready = (StatusCode::SERVICE_UNAVAILABLE, Json(body));
+        let router = Router::new()
+            .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
+            .route("/readyz", get(|| async { not_ready }));
+        let close = CancellationToken::new();
+        let closed = close.clone().cancelled_owned();
+        let task = tokio::spawn(async move {
+            let serving = axum::serve(listener, router).with_graceful_shutdown(closed);
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the probes of the standby stopped");
+            }
+        });
+        Ok(Self { close, task })
+    }
+
+    /// Frees the address.
+    pub(crate) async fn stop(mut self) {
+        self.close.cancel();
+        // A probe that keeps its connection open does not keep the standby from starting.
+        let patience = Duration::from_secs(1);
+        if tokio::time::timeout(patience, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
 }
 
 async fn ready(State(ops): State<Ops>) -> Response {

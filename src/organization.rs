@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ledgerline_event_store::engine::Mirror;
 use ledgerline_event_store::{EmbeddedLog, EventReader, EventWriter, OpenError};
 use ledgerline_ingest::engine::{EffectSinks, Engine};
 use ledgerline_projections::Projections;
 use ledgerline_schemas::Timestamp;
 
 use crate::data_dir::{DataDir, Known};
+use crate::engine;
 use crate::failure::Failure;
+use crate::settings::Settings;
 
 /// The system's clock.
 pub(crate) fn now() -> Timestamp {
@@ -17,14 +20,86 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// Opens the log of an organization.
+/// Opens the log of an organization to append to it. A mirror of another engine's log is refused: what is
+/// appended to it alone would be lost.
 pub(crate) fn open_log(data: &DataDir, known: &Known) -> Result<Arc<EmbeddedLog>, Failure> {
     let dir = data.organization_dir(known.org_id).join("log");
     let log = EmbeddedLog::open(&dir, known.org_id, ledgerline_event_store::Options::default());
-    log.map(Arc::new).map_err(|error| match error {
+    log.map(Arc::new).map_err(|error| not_opened(known, &error))
+}
+
+/// Opens the log of an organization, whatever engine it has, to look at it: a mirror takes no appends.
+pub(crate) fn open_log_to_read(data: &DataDir, known: &Known) -> Result<Arc<EmbeddedLog>, Failure> {
+    let dir = data.organization_dir(known.org_id).join("log");
+    let options = ledgerline_event_store::Options::default;
+    let log = match EmbeddedLog::open(&dir, known.org_id, options()) {
+        Err(OpenError::Mirror { .. }) => EmbeddedLog::open_to_read(&dir, known.org_id, options()),
+        opened => opened,
+    };
+    log.map(Arc::new).map_err(|error| not_opened(known, &error))
+}
+
+fn not_opened(known: &Known, error: &OpenError) -> Failure {
+    match error {
         OpenError::Locked { .. } => Failure::busy(error),
+        OpenError::Mirror { .. } => Failure::config(format!(
+            "organization {}: {error}; ask the server that writes it with --server, where this command can",
+            known.name
+        )),
         _ => Failure::file(format!("organization {}: {error}", known.name)),
-    })
+    }
+}
+
+/// A log that is served, and the mirror it is, if another engine keeps it.
+pub(crate) struct Served {
+    pub(crate) known: Known,
+    pub(crate) log: Arc<EmbeddedLog>,
+    pub(crate) mirror: Option<Mirror>,
+}
+
+/// Opens the logs of the configured organizations. With another engine than the embedded one this waits until
+/// this process may write all of them: `standby` for as long as another one does.
+///
+/// They are claimed in the order of the configuration: of two processes the one that gets the first gets all.
+pub(crate) async fn open_logs(
+    settings: &Settings,
+    data: &DataDir,
+    standby: bool,
+) -> Result<Vec<Served>, Failure> {
+    let mut served = Vec::new();
+    for name in &settings.organizations {
+        let known = data.make_organization(name)?;
+        if settings.engine.is_embedded() {
+            let log = open_log(data, &known)?;
+            settings.engine.check_promises(&log.capabilities())?;
+            served.push(Served { known, log, mirror: None });
+            continue;
+        }
+        let carrier = settings.engine.connect(known.org_id).await?;
+        let mirror = Mirror::open(
+            &data.organization_dir(known.org_id).join("log"),
+            known.org_id,
+            ledgerline_event_store::Options::default(),
+            carrier,
+            settings.engine.mirror_options(known.org_id),
+        )
+        .map_err(|error| engine::failed(name, &error))?;
+        let log = Arc::new(mirror.log().clone());
+        served.push(Served { known, log, mirror: Some(mirror) });
+    }
+    for Served { known, mirror, .. } in &served {
+        let Some(mirror) = mirror else { continue };
+        let led = if standby { mirror.stand_by().await } else { mirror.lead().await };
+        let takeover = led.map_err(|error| engine::failed(&known.name, &error))?;
+        tracing::info!(
+            organization = %known.name,
+            epoch = takeover.epoch,
+            head = takeover.head.0,
+            healed = takeover.healed_events,
+            "this process writes the log"
+        );
+    }
+    Ok(served)
 }
 
 /// Opens the tables of an organization.

@@ -8,6 +8,7 @@ use ledgerline_ingest::chat::ChatSettings;
 use ledgerline_ingest::voice::VoiceConfig;
 use serde::Deserialize;
 
+use crate::engine::Engine;
 use crate::failure::Failure;
 
 /// Everything an operator may set.
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) chat: ChatSettings,
     /// Keys of personal data.
     pub(crate) keys: Keys,
+    /// What keeps the log.
+    pub(crate) engine: Engine,
     /// Logs.
     pub(crate) log: Log,
 }
@@ -134,6 +137,7 @@ impl Default for Settings {
             kurrent: Kurrent::default(),
             chat: ChatSettings::default(),
             keys: Keys::default(),
+            engine: Engine::default(),
             log: Log::default(),
         }
     }
@@ -217,6 +221,7 @@ impl Settings {
         if first > last {
             return Err(Failure::config(format!("sip.rtp_ports: {first} is above {last}")));
         }
+        self.engine.check()?;
         self.voice().map(|_| ())
     }
 
@@ -278,6 +283,7 @@ mod tests {
         assert!(bad("organizations = []").contains("organizations"));
         assert!(bad("[sip]\nrtp_ports = [9, 8]").contains("rtp_ports"));
         assert!(bad("[sip]\nallowed_sources = [\"x\"]").contains("allowed_sources"));
+        assert!(bad("[engine]\nkind = \"fluvio\"").contains("engine.connection"));
         assert!(bad("[sql]\ncertificate = \"a.pem\"").contains("sql.private_key"));
         assert!(bad("[kurrent]\nprivate_key = \"a\"").contains("kurrent.certificate"));
     }

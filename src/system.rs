@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ledgerline_access::{ScramCredentials, TokenIssuer};
 use ledgerline_analyzer_api as analyzer;
+use ledgerline_event_store::engine::{Mirror, Role};
 use ledgerline_event_store::kurrent;
 use ledgerline_event_store::{EmbeddedLog, EventReader as _};
 use ledgerline_ingest::engine::{EffectSinks, Engine, EngineHandle, Routed};
@@ -22,8 +23,8 @@ use crate::certificate;
 use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
 use crate::keys;
-use crate::ops::{self, Watched};
-use crate::organization::{open_log, open_tables, start_engine};
+use crate::ops::{self, Probes, Watched};
+use crate::organization::{Served, open_logs, open_tables, start_engine};
 use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
 use crate::refused_body;
 use crate::settings::Settings;
@@ -44,6 +45,7 @@ struct Running {
     log: Arc<EmbeddedLog>,
     projections: Projections,
     engine: Engine,
+    mirror: Option<Mirror>,
 }
 
 /// The system.
@@ -71,13 +73,19 @@ pub(crate) fn metrics() -> Result<PrometheusHandle, Failure> {
 }
 
 impl System {
-    /// Opens and serves everything.
+    /// Opens and serves everything. With `standby` this waits until no other process writes the logs.
     pub(crate) async fn start(
         settings: &Settings,
         data: &DataDir,
         metrics: PrometheusHandle,
+        standby: bool,
     ) -> Result<Self, Failure> {
         let held = data.hold()?;
+        let probes = if standby { Some(Probes::start(settings.http.listen).await?) } else { None };
+        let logs = open_logs(settings, data, standby).await?;
+        if let Some(probes) = probes {
+            probes.stop().await;
+        }
         let keys = keys::open(data, settings.keys.kek_folder.as_deref())?;
         let issuer = TokenIssuer::open(data.root()).map_err(Failure::file)?;
         let users = ScramCredentials::open(data.root()).map_err(Failure::file)?;
@@ -91,9 +99,7 @@ impl System {
         let mut organizations = Vec::new();
         let mut voice_doors = Vec::new();
         let mut tasks = Vec::new();
-        for name in &settings.organizations {
-            let known = data.make_organization(name)?;
-            let log = open_log(data, &known)?;
+        for Served { known, log, mirror } in logs {
             let projections = open_tables(data, &known, &log)?;
             let mut sinks = EffectSinks::default();
             let (calls, chats, pushes) =
@@ -117,7 +123,7 @@ impl System {
             doors.add(organization);
             opened.add(known.org_id, Open { log: log.clone(), projections: projections.clone() });
             voice_doors.push(door(&known, &handle, calls));
-            organizations.push(Running { known, log, projections, engine });
+            organizations.push(Running { known, log, projections, engine, mirror });
         }
         let state = analyzer_state(&opened, &issuer, &users)?;
         let doors_close = CancellationToken::new();
@@ -225,6 +231,15 @@ impl System {
                         return format!("organization {name}: the engine ended");
                     }
                 }
+            }) as futures::future::BoxFuture<'_, String>);
+            let Some(mirror) = &running.mirror else { continue };
+            let mut status = mirror.watch();
+            let name = running.known.name.clone();
+            waits.push(Box::pin(async move {
+                let ended = status.wait_for(|status| status.role == Role::Ended).await;
+                let failure = ended.ok().and_then(|status| status.failure.clone());
+                let reason = failure.unwrap_or_else(|| "it ended".to_owned());
+                format!("organization {name}: the mirror of the engine's log: {reason}")
             }));
         }
         futures::future::select_all(waits).await.0
@@ -255,7 +270,8 @@ impl System {
         }
         self.opened.clear();
         for running in self.organizations {
-            let Running { known, log, projections, engine } = running;
+            let Running { known, log, projections, engine, mirror } = running;
+            drop(mirror);
             if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {
                 tracing::error!(organization = %known.name, "the engine ended badly");
             }

@@ -44,6 +44,7 @@
 pub mod archive;
 pub mod backup;
 pub mod capability;
+pub mod conformance;
 pub mod crypt;
 pub mod custody;
 mod disk;

@@ -94,6 +94,13 @@ pub enum AppendError {
         /// Why.
         reason: String,
     },
+    /// Another process writes this log now: it claimed it, and this one is no longer heard. Nothing was
+    /// written. The log has to be opened again.
+    #[error("another process writes this log now, since epoch {epoch}; nothing was written")]
+    Fenced {
+        /// The epoch of the other one's claim.
+        epoch: u64,
+    },
     /// The outcome is unknown (the sync failed): the log is poisoned until it is reopened. Repeating the
     /// append with the same event ids after that cannot store it twice.
     #[error("the outcome of the append is unknown: {reason}")]

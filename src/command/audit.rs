@@ -18,7 +18,7 @@ use ledgerline_schemas::{Event, Position, StreamId, Version};
 use crate::cli::{Audit, AuditCheckpoint, AuditExport, AuditKey, AuditProve, AuditVerb, LocalOne};
 use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
-use crate::organization::open_log;
+use crate::organization::open_log_to_read;
 use crate::output::{print, say};
 
 /// Runs one of the verbs.
@@ -77,7 +77,7 @@ impl Kept {
     fn open(data: &DataDir, known: Known) -> Result<Self, Failure> {
         let failed = failed(&known);
         let key = CustodyKey::open_or_create(data.root()).map_err(Failure::file)?;
-        let log = open_log(data, &known)?;
+        let log = open_log_to_read(data, &known)?;
         let folder = data.organization_dir(known.org_id).join("custody");
         let custody = Custody::open(&folder, known.org_id, key).map_err(failed)?;
         Ok(Self { known, log, custody })

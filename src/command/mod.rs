@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod client;
 pub(crate) mod config;
+pub(crate) mod engine;
 pub(crate) mod erase;
 pub(crate) mod import;
 pub(crate) mod keys;

@@ -6,7 +6,7 @@ use ledgerline_projections::{Options, rebuild, tables};
 use crate::cli::Rebuild;
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
-use crate::organization::open_log;
+use crate::organization::open_log_to_read;
 use crate::output::say;
 
 /// Builds the tables anew in the shadow, compares and switches.
@@ -21,7 +21,7 @@ pub(crate) async fn run(arguments: Rebuild) -> Result<(), Failure> {
     let _held = data.hold()?;
     let mut differ = Vec::new();
     for known in data.choose_or_all(arguments.local.org.as_deref())? {
-        let log = open_log(&data, &known)?;
+        let log = open_log_to_read(&data, &known)?;
         let dir = data.organization_dir(known.org_id).join("tables");
         let bar = progress_bar();
         let shown = bar.clone();

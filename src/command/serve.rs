@@ -24,7 +24,21 @@ pub(crate) async fn run(arguments: Serve) -> Result<(), Failure> {
     }
     logging::start(&settings.log.level, settings.log.json);
     let data = DataDir::create(&settings.data, false)?;
-    let system = System::start(&settings, &data, system::metrics()?).await?;
+    if arguments.standby && settings.engine.is_embedded() {
+        return Err(Failure::config(
+            "--standby: the embedded log has one process; configure another engine",
+        ));
+    }
+    let starting = System::start(&settings, &data, system::metrics()?, arguments.standby);
+    let system = if arguments.standby {
+        say("standing by: following the engine's log until nobody else writes it");
+        tokio::select! {
+            started = starting => started?,
+            () = stop_asked() => return Ok(()),
+        }
+    } else {
+        starting.await?
+    };
     announce(&system.addresses);
     if let Some(path) = &arguments.addresses {
         let text = serde_json::to_string(&system.addresses).map_err(Failure::software)?;

@@ -7,7 +7,7 @@ use ledgerline_routing_core::snapshot;
 use crate::cli::Verify;
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
-use crate::organization::open_log;
+use crate::organization::open_log_to_read;
 use crate::output::say;
 
 /// Checks every frame of the log and replays the routing state.
@@ -15,7 +15,7 @@ pub(crate) async fn run(arguments: Verify) -> Result<(), Failure> {
     let data = DataDir::existing(&arguments.local.data)?;
     let _held = data.hold()?;
     for known in data.choose_or_all(arguments.local.org.as_deref())? {
-        let log = open_log(&data, &known)?;
+        let log = open_log_to_read(&data, &known)?;
         let name = known.name.clone();
         let (head, hash) = tokio::task::spawn_blocking(move || {
             log.verify().map_err(|error| Failure::file(format!("organization {name}: {error}")))?;

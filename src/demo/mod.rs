@@ -84,7 +84,7 @@ async fn own(arguments: &Demo) -> Result<(), Failure> {
         ..Settings::default()
     };
     settings.take_free_ports();
-    let system = System::start(&settings, &data, system::metrics()?).await?;
+    let system = System::start(&settings, &data, system::metrics()?, false).await?;
     announce(&system.addresses);
     let outcome = drive_own(arguments, &system).await;
     system.stop().await;

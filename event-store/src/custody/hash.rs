@@ -17,7 +17,7 @@ pub struct Hash(pub [u8; 32]);
 
 impl Hash {
     /// The hash of these bytes, without any prefix.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
@@ -31,7 +31,7 @@ impl Hash {
     }
 
     /// The hash of a subtree made of these two.
-    pub(super) fn node(left: Self, right: Self) -> Self {
+    pub(crate) fn node(left: Self, right: Self) -> Self {
         let mut hasher = Sha256::new();
         hasher.update([NODE]);
         hasher.update(left.0);
@@ -40,7 +40,7 @@ impl Hash {
     }
 
     /// The root of the empty tree.
-    pub(super) fn of_nothing() -> Self {
+    pub(crate) fn of_nothing() -> Self {
         Self::of(&[])
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ledgerline_schemas::Position;
 
+use super::outside::NotShipped;
 use super::state::{Condition, Job, Shared};
 use crate::fault::Faults;
 use crate::log::AppendError;
@@ -40,11 +41,13 @@ struct Group {
 
 /// Why a group is not in the log.
 #[derive(Debug)]
-enum Failure {
+pub(crate) enum Failure {
     /// Nothing was written; the log goes on.
     NothingWritten(io::Error),
     /// Something may have been written; only reopening can tell.
     Unknown(&'static str, io::Error),
+    /// Nothing was written here; upstream it may have been.
+    NotShipped(NotShipped),
 }
 
 impl Failure {
@@ -121,10 +124,11 @@ impl Committer {
         group.crcs.push(crc);
     }
 
-    /// Write, sync, show, acknowledge: in this order.
+    /// Ship (if there is an upstream), write, sync, show, acknowledge: in this order.
     fn flush(&mut self, group: &mut Group) -> Result<(), Failure> {
         if !self.buffer.is_empty() {
             self.active.reserve(self.buffer.len()).map_err(Failure::of_reserving)?;
+            self.shared.outside.ship(&group.jobs)?;
             self.marked = false;
             self.active
                 .write(&self.buffer, &group.crcs)
@@ -200,21 +204,27 @@ impl Committer {
         let mut state = self.shared.lock();
         jobs.extend(state.queue.drain(..));
         state.queued_bytes = 0;
-        let answer = match failure {
+        let reason = match failure {
             Failure::NothingWritten(error) => {
                 state.forget();
-                AppendError::Unavailable { reason: error.to_string() }
+                error.to_string()
             }
-            Failure::Unknown(what, error) => {
-                let reason = format!("{what} failed: {error}");
-                state.condition = Condition::Poisoned(reason.clone());
-                AppendError::Unknown { reason }
-            }
+            Failure::Unknown(what, error) => format!("{what} failed: {error}"),
+            Failure::NotShipped(why) => why.to_string(),
         };
+        if !matches!(failure, Failure::NothingWritten(_)) {
+            state.condition = Condition::Poisoned(reason.clone());
+        }
         drop(state);
-        tracing::error!(reason = %answer, appends = jobs.len(), "appends failed");
+        tracing::error!(%reason, appends = jobs.len(), "appends failed");
         for mut job in jobs {
-            job.answer(Err(answer.clone()));
+            let reason = reason.clone();
+            let answer = match failure {
+                Failure::NothingWritten(_) => AppendError::Unavailable { reason },
+                Failure::Unknown(..) => AppendError::Unknown { reason },
+                Failure::NotShipped(why) => why.answer(job.base_position),
+            };
+            job.answer(Err(answer));
         }
     }
 }

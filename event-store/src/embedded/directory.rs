@@ -28,7 +28,7 @@ impl Found {
                 found.indexes.push((base, next, name));
             } else if name.ends_with(TEMPORARY) || name.ends_with(layout::TEMPORARY) {
                 leftovers.push(name);
-            } else if name != checkpoints::FILE_NAME {
+            } else if name != checkpoints::FILE_NAME && !crate::engine::is_mirror_file(&name) {
                 return Err(OpenError::Foreign { directory: at.0.clone(), name });
             }
         }

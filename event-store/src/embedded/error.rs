@@ -48,6 +48,22 @@ pub enum OpenError {
         /// What is wrong.
         reason: String,
     },
+    /// The log is a copy of one that another system keeps: what is appended here alone would be lost.
+    #[error("the log {} mirrors {engine}: it takes appends through that only", directory.display())]
+    Mirror {
+        /// Its directory.
+        directory: PathBuf,
+        /// The other system's name for it.
+        engine: String,
+    },
+    /// The file that says whose mirror the log is cannot be used.
+    #[error("the mirror file in {} cannot be used: {reason}", directory.display())]
+    MirrorFile {
+        /// The log's directory.
+        directory: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Input or output failed.
     #[error("the log {} cannot be opened: {what}: {source}", directory.display())]
     Io {

@@ -19,6 +19,7 @@ pub(crate) mod error;
 pub(crate) mod indexing;
 pub(crate) mod open;
 mod options;
+pub(crate) mod outside;
 pub(crate) mod read;
 mod scan;
 pub(crate) mod state;
@@ -29,7 +30,7 @@ use std::fmt;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use ledgerline_schemas::id::OrgId;
@@ -43,6 +44,7 @@ pub use verify::Verified;
 
 use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence};
 use crate::disk::os::OsDisk;
+use crate::engine::MirrorThread;
 use crate::fault::Faults;
 use crate::files::LogFiles;
 use crate::log::{
@@ -68,10 +70,21 @@ struct Inner {
     checkpoints: Option<Checkpoints>,
     /// The writer and the indexer.
     threads: Vec<JoinHandle<()>>,
+    /// Keeps the log equal to another system's; ends after the writer.
+    mirror: OnceLock<MirrorThread>,
     files: Option<LogFiles>,
     _keeper: Option<Keeper>,
     /// Holds the lock on the directory; released after the threads have ended.
     _lock: Option<File>,
+}
+
+/// What a log is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be this machine's own.
+    Everything,
+    /// To follow another system's.
+    Mirror,
 }
 
 impl fmt::Debug for Inner {
@@ -82,10 +95,16 @@ impl fmt::Debug for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if let Some(mirror) = self.mirror.get() {
+            mirror.hurry();
+        }
         self.shared.close();
         for thread in self.threads.drain(..) {
             // What is queued gets written before the lock goes. A thread that panicked has nothing to add.
             let _ = thread.join();
+        }
+        if let Some(mirror) = self.mirror.take() {
+            mirror.end();
         }
     }
 }
@@ -96,8 +115,33 @@ impl EmbeddedLog {
     /// is an error of the read that meets it, and of [`EmbeddedLog::verify`].
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// [`OpenError`]; [`OpenError::Mirror`] when it is another system's copy.
     pub fn open(directory: &Path, org_id: OrgId, options: Options) -> Result<Self, OpenError> {
+        Self::open_for(directory, org_id, options, Purpose::Everything)
+    }
+
+    /// Opens a log that takes no appends: the way to look at a mirror without the system it mirrors.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_to_read(
+        directory: &Path,
+        org_id: OrgId,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        let log = Self::open_for(directory, org_id, options, Purpose::Mirror)?;
+        log.inner.shared.outside.close_to_callers(
+            "it was opened for reading only; a mirror takes appends through its engine",
+        );
+        Ok(log)
+    }
+
+    pub(crate) fn open_for(
+        directory: &Path,
+        org_id: OrgId,
+        options: Options,
+        purpose: Purpose,
+    ) -> Result<Self, OpenError> {
         let at = At(directory.to_owned());
         make_directory(directory).map_err(at.io("making the directory"))?;
         let lock = File::open(directory).map_err(at.io("opening the directory"))?;
@@ -105,6 +149,12 @@ impl EmbeddedLog {
             TryLockError::WouldBlock => OpenError::Locked { directory: directory.to_owned() },
             TryLockError::Error(error) => at.io("locking the directory")(error),
         })?;
+        if purpose == Purpose::Everything
+            && let Some(marker) = crate::engine::marker_in(directory)?
+        {
+            let engine = marker.engine;
+            return Err(OpenError::Mirror { directory: directory.to_owned(), engine });
+        }
         let disk = OsDisk::open(directory).map_err(at.io("opening the directory"))?;
         let vault = Vault::open(Arc::new(disk), options.vault(), Faults::default())
             .map_err(at.io("tidying the segments"))?;
@@ -133,6 +183,7 @@ impl EmbeddedLog {
                 drive: Some(drive),
                 checkpoints: Some(checkpoints),
                 threads: vec![writer, indexer],
+                mirror: OnceLock::new(),
                 files: Some(files),
                 _keeper: Some(keeper),
                 _lock: Some(lock),
@@ -141,7 +192,6 @@ impl EmbeddedLog {
     }
 
     /// A handle without a writer thread: whoever has the committer drives it.
-    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn driven(shared: Arc<Shared>) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -149,11 +199,18 @@ impl EmbeddedLog {
                 drive: None,
                 checkpoints: None,
                 threads: Vec::new(),
+                mirror: OnceLock::new(),
                 files: None,
                 _keeper: None,
                 _lock: None,
             }),
         }
+    }
+
+    /// Ties a mirror's thread to the log: it ends when the last handle is dropped.
+    pub(crate) fn keep(&self, mirror: MirrorThread) {
+        // A log is mirrored by one thread.
+        let _ = self.inner.mirror.set(mirror);
     }
 
     /// Reads through the log after a position up to its present head, in order, verifying every frame:
@@ -202,6 +259,9 @@ impl EventReader for EmbeddedLog {
     }
 
     fn capabilities(&self) -> Capabilities {
+        if let Some(capabilities) = self.inner.shared.outside.capabilities() {
+            return capabilities;
+        }
         Capabilities {
             engine: "embedded",
             durability: Durability::FsyncBeforeAck,

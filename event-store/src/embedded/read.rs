@@ -7,6 +7,7 @@ use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Position, Recorded, StreamId, Timestamp, Version};
 
 use super::state::{Shared, indexed_next_version};
+use crate::engine::Batch;
 use crate::index::hash;
 use crate::index::runs::Place;
 use crate::log::{Direction, Filter, Page, ReadError};
@@ -156,6 +157,36 @@ pub(super) fn decode(
         }
     }
     Ok(())
+}
+
+/// Reads durable appends as they are stored, one after the other.
+#[derive(Debug)]
+pub(crate) struct Batches {
+    shared: Arc<Shared>,
+    walk: Walk<Arc<Shared>>,
+    /// Last position the walk knows the segment of.
+    until: u64,
+}
+
+impl Batches {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        let (walk, until) = Walk::begin(Arc::clone(shared));
+        Self { shared: Arc::clone(shared), walk, until }
+    }
+
+    /// The append that holds a durable position.
+    pub(crate) fn holding(&mut self, position: u64) -> Result<Batch, ReadError> {
+        if position > self.until {
+            (self.walk, self.until) = Walk::begin(Arc::clone(&self.shared));
+        }
+        let frame = self.walk.seek(position)?;
+        Ok(Batch {
+            base_position: frame.head.base_position,
+            recorded_at_micros: frame.head.recorded_at_micros,
+            count: frame.head.count,
+            body: bytes::Bytes::copy_from_slice(frame.body),
+        })
+    }
 }
 
 /// The events at these durable positions, which must ascend.

@@ -10,6 +10,7 @@ use ledgerline_schemas::{Position, Timestamp, Version};
 use tokio::sync::{oneshot, watch};
 
 use super::options::Options;
+use super::outside::Outside;
 use crate::index::layout::SegmentFacts;
 use crate::index::recent::{Recent, StreamKey};
 use crate::index::runs::{Place, Runs};
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) head: watch::Sender<Position>,
     /// The index of the segments whose index is on disk.
     pub(crate) sealed: Sealed,
+    pub(crate) outside: Outside,
     state: Mutex<State>,
     work: Condvar,
     index_work: Condvar,
@@ -130,6 +132,7 @@ impl Shared {
             options,
             head,
             sealed,
+            outside: Outside::default(),
             state: Mutex::new(state),
             work: Condvar::new(),
             index_work: Condvar::new(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ledgerline_schemas::{Position, StreamId, Version};
+use ledgerline_schemas::{Position, StreamId, Timestamp, Version};
 use tokio::sync::oneshot;
 
 use super::read;
@@ -67,6 +67,24 @@ fn unreadable(problem: Problem) -> AppendError {
 }
 
 pub(crate) fn submit(shared: &Shared, append: Append) -> Result<Submitted, AppendError> {
+    shared.outside.check()?;
+    take(shared, append, None)
+}
+
+/// Takes an append of another log, with the time at which that one took it.
+pub(crate) fn replicate(
+    shared: &Shared,
+    append: Append,
+    recorded_at: Timestamp,
+) -> Result<Submitted, AppendError> {
+    take(shared, append, Some(recorded_at))
+}
+
+fn take(
+    shared: &Shared,
+    append: Append,
+    recorded_at: Option<Timestamp>,
+) -> Result<Submitted, AppendError> {
     validate::append(&append)?;
     let mut prepared = Prepared::new(append);
     let mut looked_up = look_up(shared, &prepared)?;
@@ -87,7 +105,7 @@ pub(crate) fn submit(shared: &Shared, append: Append) -> Result<Submitted, Appen
                     looked_up.find_streams(shared, missing)?;
                     continue;
                 }
-                let recorded_at = (shared.options.clock)();
+                let recorded_at = recorded_at.unwrap_or_else(|| (shared.options.clock)());
                 let submitted = state.sequence(
                     &mut prepared,
                     &looked_up,
@@ -256,7 +274,7 @@ impl State {
         &mut self,
         prepared: &mut Prepared,
         looked_up: &LookedUp,
-        now: ledgerline_schemas::Timestamp,
+        now: Timestamp,
         waiting_bytes_max: usize,
     ) -> Result<Submitted, AppendError> {
         let indexed = |stream: &StreamId| looked_up.next_versions.get(stream).copied().unwrap_or(0);

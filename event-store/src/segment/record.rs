@@ -123,6 +123,11 @@ impl<'a> Records<'a> {
         self.take().map(|_| ())
     }
 
+    /// Whether nothing is left.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.0.is_empty()
+    }
+
     fn take(&mut self) -> Option<Bytes<'a>> {
         let mut rest = self.0;
         let bytes = (rest.u32()? as usize).checked_sub(4)?;
@@ -193,6 +198,24 @@ impl TypeNames {
 }
 
 impl Record<'_> {
+    /// The event as it was before the log took it.
+    pub(crate) fn to_new_event(self) -> NewEvent {
+        NewEvent {
+            id: self.id,
+            stream: StreamId::new(self.stream),
+            event_type: self.event_type.into(),
+            time: self.time,
+            command_id: self.command_id,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            actor: Actor { kind: self.actor_kind, id: self.actor_id.to_owned() },
+            config_position: self.config_position,
+            traceparent: self.traceparent.map(str::to_owned),
+            data_subject_id: self.data_subject_id,
+            payload: self.payload.to_vec(),
+        }
+    }
+
     /// The event, with what the frame and the log know about it.
     pub(crate) fn to_recorded(
         self,

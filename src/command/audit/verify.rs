@@ -13,7 +13,7 @@ use super::{hold, is_about, own_key, progress_bar, read, show};
 use crate::cli::AuditVerify;
 use crate::data_dir::{DataDir, Known};
 use crate::failure::Failure;
-use crate::organization::open_log;
+use crate::organization::open_log_to_read;
 use crate::output::say;
 
 /// Holds the logs against checkpoints.
@@ -148,7 +148,7 @@ fn organization(
             )));
         }
     };
-    let log = open_log(data, known)?;
+    let log = open_log_to_read(data, known)?;
     let tiles: Vec<&Path> =
         arguments.tiles.iter().map(std::path::PathBuf::as_path).chain([folder.as_path()]).collect();
     let evidence = Evidence { outside: &outside, own: Some(&own), tiles: &tiles };
