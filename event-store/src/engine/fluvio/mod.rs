@@ -1,0 +1,171 @@
+//! Fluvio as a carrier: one topic with one partition per organization.
+//!
+//! Fluvio refuses nothing and promises little: it acknowledges from memory, does not know expected offsets,
+//! and a repeated record is another record. What counts is decided from the entries (the rule of the
+//! engines); this module sees to it that what was acknowledged is there, in order, once, or that somebody
+//! hears of it. What it works around (client 0.50.1, servers 0.18):
+//!
+//! * Topics lose records after 7 days and beyond 100 GB when nobody said otherwise. Ours are made without
+//!   these limits, and a topic that has them is refused by name of the setting ([`topic`]).
+//! * A fetch that is cut within a batch skips the records of that batch silently. Fetches are larger than a
+//!   segment, and every offset has to follow the one before ([`follow`]).
+//! * A stream over several partitions resumes wrongly. There is one partition and one stream for it.
+//! * The client's own retries can write twice and out of order. They are off; each append is one batch
+//!   after the other, and only refusals that say that nothing was written are repeated ([`append`]).
+//! * "Online" comes before replicas are loaded: *not the leader* is repeated, after `clear_errors`.
+//! * Handles may hang after the controller or an SPU was lost, for `FLV_SOCKET_WAIT` (60 s when unset; set it
+//!   to 3). Every call has a time limit of ours, after which the connection is made anew ([`session`]).
+//! * A full queue of the producer spins. At most one batch is in flight.
+//!
+//! **Invariants**
+//!
+//! * Followers see every offset once, in order; a missing one ends them with an error.
+//! * Entries of one call are in the partition in their order.
+//! * A topic whose settings lose records is refused, when it is opened and after every reconnection.
+
+mod append;
+mod follow;
+mod session;
+mod topic;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use self::session::Sessions;
+use super::{Carried, Carrier, CarrierError, Offset};
+use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence};
+
+/// Longest entry, bytes: with its framing it fits one batch of [`append::BATCH_BYTES`].
+pub const ENTRY_BYTES_MAX: usize = append::BATCH_BYTES - (8 << 10);
+/// Smallest segment of a topic that is made here, bytes: several batches.
+pub const SEGMENT_BYTES_MIN: u32 = 4 << 20;
+/// Largest segment of a topic that is taken, bytes: a follower holds one of them in memory.
+pub const SEGMENT_BYTES_MAX: u32 = 256 << 20;
+
+/// Where the topic is and what its operator promises.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Public address of the streaming controller (SC), `host:port`. Clear text: the client's TLS would
+    /// bring a second provider; keep it in a private network.
+    pub endpoint: String,
+    /// Name of the organization's topic: lower-case letters, digits, hyphens.
+    pub topic: String,
+    /// Makes the topic when it is not there.
+    pub create: bool,
+    /// Copies of a topic that is made here, 1 or more.
+    pub replication: u32,
+    /// How many copies the SPUs wait for before they acknowledge, as `FLV_REPLICA_IN_SYNC_REPLICA_MIN` of
+    /// the SPUs says. A client cannot ask; 1 is Fluvio's default.
+    pub in_sync_replicas: u32,
+    /// Segment size of a topic that is made here, bytes, 4 MiB to 256 MiB.
+    pub segment_bytes: u32,
+    /// How long an append, a connection or a look at the end may take.
+    pub timeout: Duration,
+}
+
+impl Config {
+    /// The defaults: one copy, segments of 16 MiB, 10 s.
+    #[must_use]
+    pub fn new(endpoint: impl Into<String>, topic: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            topic: topic.into(),
+            create: true,
+            replication: 1,
+            in_sync_replicas: 1,
+            segment_bytes: 16 << 20,
+            timeout: Duration::from_secs(10),
+        }
+    }
+
+    fn check(&self) -> Result<(), CarrierError> {
+        let refused = |reason: String| Err(CarrierError::Refused { reason });
+        if self.replication == 0 || self.in_sync_replicas == 0 {
+            return refused("replication and in_sync_replicas begin at 1".to_owned());
+        }
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
+            return refused(format!(
+                "segment_bytes is {}, it has to be {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}",
+                self.segment_bytes
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What calls and followers share.
+struct Shared {
+    config: Config,
+    sessions: Sessions,
+    /// Appends one at a time: entries of two calls do not mix.
+    appending: tokio::sync::Mutex<()>,
+}
+
+/// A topic of a Fluvio cluster.
+#[derive(Clone)]
+pub struct FluvioCarrier {
+    shared: Arc<Shared>,
+    durability: Durability,
+}
+
+impl fmt::Debug for FluvioCarrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FluvioCarrier").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
+
+impl FluvioCarrier {
+    /// Connects, makes the topic if it is to be made, and checks that it loses nothing by its settings.
+    /// Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`CarrierError::Refused`]: a setting out of range, a topic that is missing, has not exactly one
+    /// partition, or would lose or change records. [`CarrierError::Unavailable`]: no answer in time.
+    pub async fn open(config: Config) -> Result<Self, CarrierError> {
+        config.check()?;
+        let sessions = Sessions::new(config.clone());
+        let session = sessions.get().await?;
+        let copies = session.replication.min(config.in_sync_replicas);
+        let durability =
+            if copies >= 2 { Durability::ReplicaMemory } else { Durability::PageCache };
+        let appending = tokio::sync::Mutex::new(());
+        let carrier =
+            Self { shared: Arc::new(Shared { config, sessions, appending }), durability };
+        carrier.end().await?;
+        Ok(carrier)
+    }
+}
+
+#[async_trait]
+impl Carrier for FluvioCarrier {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            engine: "fluvio",
+            durability: self.durability,
+            atomicity: Atomicity::Record,
+            concurrency: ConcurrencyControl::None,
+            idempotence: Idempotence::None,
+        }
+    }
+
+    fn entry_bytes_max(&self) -> usize {
+        ENTRY_BYTES_MAX
+    }
+
+    async fn end(&self) -> Result<Offset, CarrierError> {
+        follow::end(&self.shared).await.map(Offset)
+    }
+
+    async fn append(&self, entries: Vec<Bytes>, _at: Offset) -> Result<(), CarrierError> {
+        append::append(&self.shared, entries).await
+    }
+
+    fn follow(&self, from: Offset) -> BoxStream<'static, Result<Carried, CarrierError>> {
+        follow::follow(Arc::clone(&self.shared), from.0)
+    }
+}
