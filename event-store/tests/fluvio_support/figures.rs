@@ -59,7 +59,11 @@ pub(crate) async fn measure(cluster: &Cluster) -> Outcome<Vec<Figure>> {
     let entries = (GROUPS * GROUP) as f64;
     figures.push(figure(
         "1 writer, 1,000 entries of 256 B an append, each append waited for",
-        format!("{:.0} entries/s, {:.1} MiB/s", entries / seconds, entries * 256.0 / seconds / 1_048_576.0),
+        format!(
+            "{:.0} entries/s, {:.1} MiB/s",
+            entries / seconds,
+            entries * 256.0 / seconds / 1_048_576.0
+        ),
     ));
 
     let end = carrier.end().await.map_err(text)?;

@@ -135,10 +135,20 @@ impl Cluster {
     pub(crate) fn start_spu(&mut self) -> Outcome<()> {
         let data = self.directory.path().join("data");
         let (public, private) = (self.ports.address(2), self.ports.address(3));
-        let (controller, id, data) = (self.ports.address(1), SPU.to_string(), data.to_string_lossy());
+        let (controller, id, data) =
+            (self.ports.address(1), SPU.to_string(), data.to_string_lossy());
         let arguments = [
-            "spu", "-i", &id, "-p", &public, "-v", &private, "--sc-addr", &controller,
-            "--log-base-dir", &data,
+            "spu",
+            "-i",
+            &id,
+            "-p",
+            &public,
+            "-v",
+            &private,
+            "--sc-addr",
+            &controller,
+            "--log-base-dir",
+            &data,
         ];
         self.spu = Some(self.spawn("spu", &arguments)?);
         Ok(())

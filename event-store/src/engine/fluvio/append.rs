@@ -13,6 +13,8 @@ use crate::engine::CarrierError;
 
 /// Most bytes of one batch, with all framing. A batch is written as one by the SPU.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
+/// Most bytes of one append: what the time limit of a call reasonably is for.
+pub(super) const APPEND_BYTES_MAX: usize = 16 << 20;
 /// Framing of a batch and of a record in it, bytes, rounded up.
 const FRAMING_BYTES: [usize; 2] = [4 << 10, 64];
 /// Most records of one batch.
@@ -169,7 +171,7 @@ mod tests {
         ) {
             let entries: Vec<Bytes> = sizes.iter().map(|size| Bytes::from(vec![7; *size])).collect();
             let split: Vec<&[Bytes]> = batches(&entries).collect();
-            prop_assert_eq!(split.concat(), entries);
+            prop_assert_eq!(&split.concat(), &entries);
             for batch in split {
                 let bytes: usize = batch.iter().map(|it| it.len() + FRAMING_BYTES[1]).sum();
                 prop_assert!(!batch.is_empty() && bytes + FRAMING_BYTES[0] <= BATCH_BYTES);

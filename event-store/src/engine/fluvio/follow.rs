@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fluvio::consumer::{ConsumerConfigExt, ConsumerConfigExtBuilder, ConsumerStream, Record, RetryMode};
+use fluvio::consumer::{
+    ConsumerConfigExt, ConsumerConfigExtBuilder, ConsumerStream, Record, RetryMode,
+};
 use fluvio::dataplane::link::ErrorCode;
 use fluvio::{Isolation, Offset as Start};
-use futures::stream::{self, BoxStream};
 use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 
 use super::Shared;
 use super::session::{Session, Trouble, deadline};
@@ -109,8 +111,7 @@ pub(super) fn follow(
     shared: Arc<Shared>,
     from: u64,
 ) -> BoxStream<'static, Result<Carried, CarrierError>> {
-    let follower =
-        Follower { shared, next: from, reading: None, delivered: false, ended: false };
+    let follower = Follower { shared, next: from, reading: None, delivered: false, ended: false };
     stream::unfold(follower, |mut follower| async move {
         if follower.ended {
             return None;

@@ -47,7 +47,7 @@ pub const SEGMENT_BYTES_MIN: u32 = 4 << 20;
 /// Largest segment of a topic that is taken, bytes: a follower holds one of them in memory.
 pub const SEGMENT_BYTES_MAX: u32 = 256 << 20;
 
-/// Where the topic is and what its operator promises.
+/// Where the topic is, and how it is made.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Public address of the streaming controller (SC), `host:port`. Clear text: the client's TLS would
@@ -57,11 +57,10 @@ pub struct Config {
     pub topic: String,
     /// Makes the topic when it is not there.
     pub create: bool,
-    /// Copies of a topic that is made here, 1 or more.
+    /// Copies of a topic that is made here, 1 or more. An append is acknowledged when all of them have it in
+    /// memory (the leader counts every replica of the topic; Fluvio's `min_in_sync_replicas` is read
+    /// nowhere): with two or more, appends wait while an SPU of the topic is away.
     pub replication: u32,
-    /// How many copies the SPUs wait for before they acknowledge, as `FLV_REPLICA_IN_SYNC_REPLICA_MIN` of
-    /// the SPUs says. A client cannot ask; 1 is Fluvio's default.
-    pub in_sync_replicas: u32,
     /// Segment size of a topic that is made here, bytes, 4 MiB to 256 MiB.
     pub segment_bytes: u32,
     /// How long an append, a connection or a look at the end may take.
@@ -77,7 +76,6 @@ impl Config {
             topic: topic.into(),
             create: true,
             replication: 1,
-            in_sync_replicas: 1,
             segment_bytes: 16 << 20,
             timeout: Duration::from_secs(10),
         }
@@ -85,8 +83,8 @@ impl Config {
 
     fn check(&self) -> Result<(), CarrierError> {
         let refused = |reason: String| Err(CarrierError::Refused { reason });
-        if self.replication == 0 || self.in_sync_replicas == 0 {
-            return refused("replication and in_sync_replicas begin at 1".to_owned());
+        if self.replication == 0 {
+            return refused("replication is 0, it has to be 1 or more".to_owned());
         }
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
             return refused(format!(
@@ -130,12 +128,12 @@ impl FluvioCarrier {
         config.check()?;
         let sessions = Sessions::new(config.clone());
         let session = sessions.get().await?;
-        let copies = session.replication.min(config.in_sync_replicas);
-        let durability =
-            if copies >= 2 { Durability::ReplicaMemory } else { Durability::PageCache };
+        let durability = match session.replication {
+            0 | 1 => Durability::PageCache,
+            _ => Durability::ReplicaMemory,
+        };
         let appending = tokio::sync::Mutex::new(());
-        let carrier =
-            Self { shared: Arc::new(Shared { config, sessions, appending }), durability };
+        let carrier = Self { shared: Arc::new(Shared { config, sessions, appending }), durability };
         carrier.end().await?;
         Ok(carrier)
     }
@@ -155,6 +153,11 @@ impl Carrier for FluvioCarrier {
 
     fn entry_bytes_max(&self) -> usize {
         ENTRY_BYTES_MAX
+    }
+
+    fn append_bytes_max(&self) -> usize {
+        // Nothing is atomic beyond a record; more than this is several batches one after the other.
+        append::APPEND_BYTES_MAX
     }
 
     async fn end(&self) -> Result<Offset, CarrierError> {

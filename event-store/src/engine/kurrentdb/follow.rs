@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventstore::{ReadStreamOptions, StreamPosition};
-use futures::stream::{self, BoxStream};
 use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 use tokio::sync::watch;
 
 use super::Shared;
@@ -95,7 +95,7 @@ impl Follower {
             .position(StreamPosition::Position(self.next))
             .forwards()
             .max_count(PAGE);
-        let events = match self.shared.link.read(&self.shared.config.stream, &options).await {
+        let events = match self.shared.link.read_once(&self.shared.config.stream, &options).await {
             Ok(events) => events,
             Err(Failure::NoStream) if self.next == 0 => Vec::new(),
             Err(failure) => return Err(failure.into()),

@@ -5,7 +5,9 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use eventstore::{Client, ClientSettings, CurrentRevision, Error, ReadStreamOptions, RecordedEvent};
+use eventstore::{
+    Client, ClientSettings, CurrentRevision, Error, ReadStreamOptions, RecordedEvent,
+};
 use tokio::time::Instant;
 
 use crate::engine::CarrierError;
@@ -159,21 +161,36 @@ impl Link {
         }
     }
 
-    /// Reads a stream. No stream is [`Failure::NoStream`].
+    /// Reads a stream, repeatedly if need be. No stream is [`Failure::NoStream`].
     pub(super) async fn read(
         &self,
         stream: &str,
         options: &ReadStreamOptions,
     ) -> Result<Vec<RecordedEvent>, Failure> {
-        self.repeat(|client| async move {
-            let mut answer = client.read_stream(stream, options).await?;
-            let mut events = Vec::new();
-            while let Some(event) = answer.next().await? {
-                // Links are not resolved, so this is the event itself.
-                events.extend(event.event);
-            }
-            Ok(events)
-        })
-        .await
+        self.repeat(|client| read(client, stream, options)).await
     }
+
+    /// Reads a stream; a lost connection is a failure.
+    pub(super) async fn read_once(
+        &self,
+        stream: &str,
+        options: &ReadStreamOptions,
+    ) -> Result<Vec<RecordedEvent>, Failure> {
+        let deadline = Instant::now() + self.limit;
+        self.attempt(deadline, |client| read(client, stream, options)).await
+    }
+}
+
+async fn read(
+    client: Client,
+    stream: &str,
+    options: &ReadStreamOptions,
+) -> Result<Vec<RecordedEvent>, Error> {
+    let mut answer = client.read_stream(stream, options).await?;
+    let mut events = Vec::new();
+    while let Some(event) = answer.next().await? {
+        // Links are not resolved, so this is the event itself.
+        events.extend(event.event);
+    }
+    Ok(events)
 }

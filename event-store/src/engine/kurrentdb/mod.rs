@@ -41,10 +41,13 @@ use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability,
 
 /// Most bytes of one append: KurrentDB's own default of `MaxAppendSize` (1 MiB).
 pub const APPEND_BYTES_MAX: usize = 1 << 20;
-/// Kept free in an append for each event's id, type and framing, bytes.
-const EVENT_OVERHEAD_BYTES: usize = 1 << 10;
-/// Smallest useful [`Config::append_bytes_max`], bytes.
-pub const APPEND_BYTES_MIN: usize = 16 << 10;
+/// Kept free in an append for ids, types and framing of its events, bytes: 256 for each of the most events
+/// that one append has.
+const APPEND_OVERHEAD_BYTES: usize = 64 << 10;
+/// Most events of one append.
+const APPEND_EVENTS_MAX: usize = 256;
+/// Smallest [`Config::append_bytes_max`], bytes.
+pub const APPEND_BYTES_MIN: usize = 128 << 10;
 
 /// Where the log is and what its operator promises.
 #[derive(Clone)]
@@ -57,7 +60,7 @@ pub struct Config {
     /// ([`Durability::QuorumFsync`]), a single node flushes ([`Durability::FsyncBeforeAck`]), and a node
     /// started with `UnsafeDisableFlushToDisk` does neither ([`Durability::PageCache`]).
     pub durability: Durability,
-    /// Most bytes of one append, 16 KiB or more; the server's `MaxAppendSize` or less.
+    /// Most bytes of one append, 128 KiB or more; the server's `MaxAppendSize` or less.
     pub append_bytes_max: usize,
     /// How long an append, a read of one page or the search for a server may take, with all repetitions.
     pub timeout: Duration,
@@ -133,6 +136,12 @@ impl KurrentCarrier {
 }
 
 impl Shared {
+    /// Most bytes of entries, one or several, in one append. Up to 256 of them are written all or none; more
+    /// are more than one append.
+    const fn entries_bytes_max(&self) -> usize {
+        self.config.append_bytes_max.saturating_sub(APPEND_OVERHEAD_BYTES)
+    }
+
     /// Revision behind the last event.
     async fn end(&self) -> Result<u64, CarrierError> {
         let options = eventstore::ReadStreamOptions::default()
@@ -162,7 +171,11 @@ impl Carrier for KurrentCarrier {
     }
 
     fn entry_bytes_max(&self) -> usize {
-        self.shared.config.append_bytes_max.saturating_sub(EVENT_OVERHEAD_BYTES)
+        self.shared.entries_bytes_max()
+    }
+
+    fn append_bytes_max(&self) -> usize {
+        self.shared.entries_bytes_max()
     }
 
     async fn end(&self) -> Result<Offset, CarrierError> {

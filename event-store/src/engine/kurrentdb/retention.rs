@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn other_metadata_is_taken() {
-        for json in ["", "{}", r#"{"$maxAge":null}"#, r#"{"$acl":{"$r":"ops"},"$cacheControl":5}"#] {
+        for json in ["", "{}", r#"{"$maxAge":null}"#, r#"{"$acl":{"$r":"ops"},"$cacheControl":5}"#]
+        {
             assert_eq!(removes("org-1", json.as_bytes()), Ok(()), "{json}");
         }
         for bad in ["[]", "{", "\u{1}"] {
