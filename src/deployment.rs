@@ -131,7 +131,7 @@ fn kubernetes_files_hold_settings_that_serve_takes() {
 fn kubernetes_files_are_consistent() {
     for kind in KINDS {
         let documents = read("kubernetes", kind);
-        let of = |what: &str| documents.iter().filter(move |it| it["kind"] == what);
+        let of = |what: &'static str| documents.iter().filter(move |it| it["kind"] == what);
         let named = |it: &Value| text(at(it, "metadata/name")).to_owned();
         let services: Vec<String> = of("Service").map(named).collect();
         let maps: Vec<String> = of("ConfigMap").map(named).collect();

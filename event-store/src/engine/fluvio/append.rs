@@ -94,7 +94,10 @@ async fn one_try(
     };
     let producing = produce(&session, &shared.config.topic, batch);
     let trouble = match tokio::time::timeout_at(deadline, producing).await {
-        Ok(Ok(())) => return Ok(Ok(())),
+        Ok(Ok(base)) => {
+            shared.acknowledged.add(base, batch);
+            return Ok(Ok(()));
+        }
         Ok(Err(trouble)) => trouble,
         Err(_) => Trouble::Unknown(format!("no answer within {:?}", shared.config.timeout)),
     };
@@ -108,13 +111,15 @@ async fn one_try(
         Trouble::Refused(reason) => Err(CarrierError::Refused { reason }),
         Trouble::Unknown(reason) => {
             // The producer may still hold the batch and send it later: leave it with its connection.
+            shared.acknowledged.clear();
             shared.sessions.forget().await;
             Err(CarrierError::Unavailable { reason })
         }
     }
 }
 
-async fn produce(session: &Arc<Session>, topic: &str, batch: &[Bytes]) -> Result<(), Trouble> {
+/// Sends a batch; the offset of its first record.
+async fn produce(session: &Arc<Session>, topic: &str, batch: &[Bytes]) -> Result<u64, Trouble> {
     // Made before anything is sent.
     let producer = session
         .producer(topic)
@@ -141,7 +146,9 @@ async fn produce(session: &Arc<Session>, topic: &str, batch: &[Bytes]) -> Result
             )));
         }
     }
-    Ok(())
+    first
+        .and_then(|base| u64::try_from(base).ok())
+        .ok_or_else(|| Trouble::Unknown("the leader acknowledged without an offset".to_owned()))
 }
 
 /// A refusal of a record behind others: those may be on their way.

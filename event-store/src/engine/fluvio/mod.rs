@@ -16,6 +16,10 @@
 //! * Handles may hang after the controller or an SPU was lost, for `FLV_SOCKET_WAIT` (60 s when unset; set it
 //!   to 3). Every call has a time limit of ours, after which the connection is made anew ([`session`]).
 //! * A full queue of the producer spins. At most one batch is in flight.
+//! * An SPU writes an answer in two pieces without `TCP_NODELAY`, and the second waits 40 ms for the delayed
+//!   acknowledgement of the first: reading back one's own append took 49 ms. What this process appended, and
+//!   the leader acknowledged with its offsets, followers get at once; when the same offsets come from the
+//!   partition they have to be the same ([`acknowledged`]).
 //!
 //! **Invariants**
 //!
@@ -23,8 +27,10 @@
 //! * Entries of one call are in the partition in their order.
 //! * A topic whose settings lose records is refused, when it is opened and after every reconnection.
 
+mod acknowledged;
 mod append;
 mod follow;
+mod records;
 mod session;
 mod topic;
 
@@ -36,6 +42,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
+use self::acknowledged::Acknowledged;
 use self::session::Sessions;
 use super::{Carried, Carrier, CarrierError, Offset};
 use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence};
@@ -102,6 +109,8 @@ struct Shared {
     sessions: Sessions,
     /// Appends one at a time: entries of two calls do not mix.
     appending: tokio::sync::Mutex<()>,
+    /// What was acknowledged last, with its place.
+    acknowledged: Acknowledged,
 }
 
 /// A topic of a Fluvio cluster.
@@ -132,8 +141,9 @@ impl FluvioCarrier {
             0 | 1 => Durability::PageCache,
             _ => Durability::ReplicaMemory,
         };
-        let appending = tokio::sync::Mutex::new(());
-        let carrier = Self { shared: Arc::new(Shared { config, sessions, appending }), durability };
+        let (appending, acknowledged) = (tokio::sync::Mutex::new(()), Acknowledged::default());
+        let shared = Shared { config, sessions, appending, acknowledged };
+        let carrier = Self { shared: Arc::new(shared), durability };
         carrier.end().await?;
         Ok(carrier)
     }
@@ -161,7 +171,7 @@ impl Carrier for FluvioCarrier {
     }
 
     async fn end(&self) -> Result<Offset, CarrierError> {
-        follow::end(&self.shared).await.map(Offset)
+        records::end(&self.shared).await.map(Offset)
     }
 
     async fn append(&self, entries: Vec<Bytes>, _at: Offset) -> Result<(), CarrierError> {
