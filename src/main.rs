@@ -6,6 +6,8 @@ mod cli;
 mod command;
 mod data_dir;
 mod demo;
+#[cfg(test)]
+mod deployment;
 mod engine;
 mod failure;
 mod keys;

@@ -9,6 +9,7 @@ use crate::run::{exists, root, say, step};
 /// Runs the checks.
 pub(crate) fn deny(arguments: &[String]) -> Result<(), String> {
     let advisories = arguments.iter().any(|argument| argument == "--advisories");
+    second_provider()?;
     if exists("cargo-deny") {
         step("cargo", &["deny", "--offline", "check", "bans", "licenses", "sources"])?;
         if advisories {
@@ -27,11 +28,49 @@ pub(crate) fn deny(arguments: &[String]) -> Result<(), String> {
 }
 
 /// Crates that must not be in the lock file, as in `deny.toml`.
-const BANNED: [&str; 3] = ["openssl-sys", "native-tls", "aws-lc-rs"];
+const BANNED: [&str; 2] = ["openssl-sys", "native-tls"];
+/// The rustls provider that only the KurrentDB client turns on, and the crates that may depend on it.
+const PROVIDER: &str = "aws-lc-rs";
+const WRAPPERS: [&str; 2] = ["rustls", "rustls-webpki"];
+
+/// What is built by default has one rustls provider: ring. All features have two, for a reason.
+fn second_provider() -> Result<(), String> {
+    let tree = |features: &[&str]| {
+        let mut tree =
+            crate::run::command("cargo", &["tree", "--offline", "--package", "ledgerline"]);
+        tree.args(["--edges", "normal,build", "--prefix", "none"]).args(features);
+        let output = tree.output().map_err(|error| format!("cargo tree: {error}"))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(format!("cargo tree: {}", String::from_utf8_lossy(&output.stderr)))
+        }
+    };
+    let has = |tree: &str, name: &str| tree.lines().any(|it| it.split(' ').next() == Some(name));
+    for features in [&[][..], &["--features", "engine-fluvio"]] {
+        let tree = tree(features)?;
+        if !has(&tree, "rustls") || has(&tree, PROVIDER) {
+            return Err(format!("{PROVIDER} is compiled with {features:?}"));
+        }
+    }
+    if !has(&tree(&["--features", "engine-kurrentdb"])?, PROVIDER) {
+        return Err(format!("{PROVIDER} is not needed any more: ban it altogether in deny.toml"));
+    }
+    say(&format!("── {PROVIDER} is compiled with engine-kurrentdb only"));
+    Ok(())
+}
 
 fn lock_file() -> Result<(), String> {
     let path = root().join("Cargo.lock");
     let lock = std::fs::read_to_string(&path).map_err(|error| format!("Cargo.lock: {error}"))?;
+    for package in lock.split("[[package]]") {
+        let name = package.split("name = \"").nth(1).and_then(|rest| rest.split('"').next());
+        let name = name.unwrap_or_default();
+        let needs = package.lines().any(|it| it.trim() == format!("\"{PROVIDER}\","));
+        if needs && !WRAPPERS.contains(&name) {
+            return Err(format!("{name} depends on {PROVIDER}, which deny.toml bans"));
+        }
+    }
     for line in lock.lines() {
         if let Some(source) = line.strip_prefix("source = ")
             && !source.starts_with("\"registry+")

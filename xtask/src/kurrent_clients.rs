@@ -26,7 +26,8 @@ pub(crate) fn kurrent_clients(arguments: &[String]) -> Result<(), String> {
         Some(binary) => PathBuf::from(binary),
         None => {
             // As the tests build it, so that dependencies are built once.
-            step("cargo", &["build", "--workspace", "--bins", "--tests"])?;
+            let features = crate::verbs::ENGINES;
+            step("cargo", &["build", "--workspace", "--bins", "--tests", "--features", features])?;
             target.join("debug/ledgerline")
         }
     };

@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask help`.
 
 mod deny;
+mod fluvio_suite;
 mod kurrent_clients;
 mod packages;
 mod run;
@@ -21,6 +22,10 @@ cargo xtask <verb>
   kurrent-clients
              the official KurrentDB clients (Rust, Node, Python) against the built server;
              installs them: cargo xtask kurrent-clients [--only rust|node|python] [--binary FILE]
+  fluvio-suite
+             the Fluvio carrier against a real SC and SPU, started from a fluvio-run program:
+             cargo xtask fluvio-suite --fluvio-run FILE (or LEDGERLINE_FLUVIO_RUN); writes
+             docs/fluvio-evidence.md
   demo-check the demo of the README, 60 seconds at 120 calls a minute
 ";
 
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
         "kill" => verbs::kill(&rest),
         "bench" => verbs::bench(&rest),
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
+        "fluvio-suite" => fluvio_suite::fluvio_suite(&rest),
         "demo-check" => verbs::demo_check(),
         "help" | "--help" | "-h" => {
             run::say(HELP);

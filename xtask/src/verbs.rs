@@ -12,21 +12,27 @@ pub(crate) fn test() -> Result<(), String> {
     check()?;
     deny::deny(&[])?;
     // One profile for everything: dependencies are built once. The end-to-end tests run the binary.
-    step("cargo", &["build", "--workspace", "--bins", "--tests"])?;
+    let engines = ["--workspace", "--features", ENGINES];
+    let with = |list: &[&'static str]| [list, &engines].concat();
+    step("cargo", &with(&["build", "--bins", "--tests"]))?;
     if exists("cargo-nextest") {
         say("── with cargo-nextest");
-        step("cargo", &["nextest", "run", "--workspace", "--no-fail-fast"])?;
-        step("cargo", &["test", "--workspace", "--doc", "--quiet"])
+        step("cargo", &with(&["nextest", "run", "--no-fail-fast"]))?;
+        step("cargo", &with(&["test", "--doc", "--quiet"]))
     } else {
         say("── without cargo-nextest (not installed)");
-        step("cargo", &["test", "--workspace"])
+        step("cargo", &with(&["test"]))
     }
 }
+
+/// The engines under the log, off by default and tested all the same.
+pub(crate) const ENGINES: &str = "ledgerline/engine-kurrentdb,ledgerline/engine-fluvio";
 
 /// Formatting and lints.
 pub(crate) fn check() -> Result<(), String> {
     step("cargo", &["fmt", "--all", "--check"])?;
-    step("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+    let list = ["clippy", "--workspace", "--all-targets", "--features", ENGINES, "--quiet"];
+    step("cargo", &[&list[..], &["--", "-D", "warnings"]].concat())
 }
 
 /// Publishes the schema documents.

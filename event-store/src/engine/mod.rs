@@ -24,7 +24,11 @@ mod compare;
 mod cursor;
 mod entry;
 mod error;
+#[cfg(feature = "fluvio")]
+pub mod fluvio;
 mod follower;
+#[cfg(feature = "kurrentdb")]
+pub mod kurrentdb;
 mod leader;
 mod marker;
 pub mod memory;

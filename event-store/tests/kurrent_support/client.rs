@@ -42,10 +42,14 @@ pub(crate) fn with<T>(authorization: &str, message: T) -> Request<T> {
 
 impl Running {
     pub(crate) async fn start(engine: &Engine) -> Self {
+        Self::start_at(engine, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    pub(crate) async fn start_at(engine: &Engine, listen: SocketAddr) -> Self {
         let logs =
             Two { ours: Arc::clone(&engine.log), other: Arc::new(MemoryLog::new(OTHER, clock)) };
         let config = Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            listen,
             tls: None,
             connections_max: 20,
             groups: Some(engine.directory().join("groups.redb")),

@@ -89,6 +89,9 @@ impl Authorizer for Known {
             Credentials::Basic { user, password } if user == "reader" && password == "secret" => {
                 Ok(caller(ORG, "reader", true, false))
             }
+            Credentials::Basic { user, password } if user == "manager" && password == "secret" => {
+                Ok(caller(ORG, "manager", true, true))
+            }
             Credentials::Basic { .. } => {
                 Err(Unauthorized::Credentials("wrong user or password".to_owned()))
             }
