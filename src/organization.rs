@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ledgerline_event_store::{EmbeddedLog, EventReader, EventWriter, OpenError};
+use ledgerline_event_store::archive::Depot;
+use ledgerline_event_store::{ArchiveReader, EmbeddedLog, EventReader, EventWriter, OpenError};
 use ledgerline_ingest::engine::{EffectSinks, Engine};
 use ledgerline_projections::Projections;
 use ledgerline_schemas::Timestamp;
 
 use crate::data_dir::{DataDir, Known};
 use crate::failure::Failure;
+use crate::settings::Storage;
+use crate::storage;
 
 /// The system's clock.
 pub(crate) fn now() -> Timestamp {
@@ -17,10 +20,29 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// Opens the log of an organization.
+/// Opens the log of an organization, with the archive that the data directory remembers.
 pub(crate) fn open_log(data: &DataDir, known: &Known) -> Result<Arc<EmbeddedLog>, Failure> {
+    // A command that reads no settings packs nothing.
+    let settings = Storage { pack_after_segments: 0, ..Storage::default() };
+    open_log_with(data, known, &settings, storage::remembered(data)?)
+}
+
+/// Opens the log of an organization.
+pub(crate) fn open_log_with(
+    data: &DataDir,
+    known: &Known,
+    settings: &Storage,
+    archive: Option<Depot>,
+) -> Result<Arc<EmbeddedLog>, Failure> {
     let dir = data.organization_dir(known.org_id).join("log");
-    let log = EmbeddedLog::open(&dir, known.org_id, ledgerline_event_store::Options::default());
+    let after = settings.pack_after_segments;
+    let options = ledgerline_event_store::Options {
+        segment_bytes: settings.segment_bytes,
+        raw_segments: (after > 0).then_some(after),
+        archive: archive.map(|depot| Arc::new(depot) as Arc<dyn ArchiveReader>),
+        ..ledgerline_event_store::Options::default()
+    };
+    let log = EmbeddedLog::open(&dir, known.org_id, options);
     log.map(Arc::new).map_err(|error| match error {
         OpenError::Locked { .. } => Failure::busy(error),
         _ => Failure::file(format!("organization {}: {error}", known.name)),

@@ -23,10 +23,11 @@ use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
 use crate::keys;
 use crate::ops::{self, Watched};
-use crate::organization::{open_log, open_tables, start_engine};
+use crate::organization::{open_log_with, open_tables, start_engine};
 use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
 use crate::refused_body;
 use crate::settings::Settings;
+use crate::storage;
 
 /// Where the system listens.
 #[derive(Clone, Debug, Serialize)]
@@ -79,6 +80,7 @@ impl System {
     ) -> Result<Self, Failure> {
         let held = data.hold()?;
         let keys = keys::open(data, settings.keys.kek_folder.as_deref())?;
+        let archive = storage::open(data, settings.storage.archive.as_deref())?;
         let issuer = TokenIssuer::open(data.root()).map_err(Failure::file)?;
         let users = ScramCredentials::open(data.root()).map_err(Failure::file)?;
         let http = TcpListener::bind(settings.http.listen).await.map_err(|error| {
@@ -93,7 +95,10 @@ impl System {
         let mut tasks = Vec::new();
         for name in &settings.organizations {
             let known = data.make_organization(name)?;
-            let log = open_log(data, &known)?;
+            let log = open_log_with(data, &known, &settings.storage, archive.clone())?;
+            if let Some(depot) = archive.clone().filter(|_| settings.storage.archive.is_some()) {
+                tasks.push(storage::keep(&known, &log, depot, &settings.storage));
+            }
             let projections = open_tables(data, &known, &log)?;
             let mut sinks = EffectSinks::default();
             let (calls, chats, pushes) =
