@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ledgerline_ingest::privacy::Person;
+use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::id::SubjectId;
 
 /// Self-hosted, event-sourced contact center: one log, everything else is derived from it.
@@ -42,6 +43,12 @@ pub(crate) enum Verb {
     Engine(Engine),
     /// Prove that nobody has touched the log: signed checkpoints, proofs, evidence for third parties.
     Audit(Audit),
+    /// Copy sealed segments of the log to object storage, and see what is there.
+    Archive(Archive),
+    /// Copy the logs of a data directory to a folder or to object storage; only what is new.
+    Backup(Backup),
+    /// Make a data directory from a backup, as it is or as it was at an earlier point.
+    Restore(Restore),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -449,4 +456,72 @@ pub(crate) struct KeysRotate {
     pub(crate) person: NamedPerson,
     #[command(flatten)]
     pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Archive {
+    #[command(subcommand)]
+    pub(crate) verb: ArchiveVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArchiveVerb {
+    /// Copy every sealed segment that is not there yet, each verified by reading it back.
+    Run(ArchiveRun),
+    /// Show every segment, and where it is. Works beside a running server.
+    List(ArchiveList),
+    /// Read every archived segment and verify it to the last frame. Works beside a running server.
+    Verify(ArchiveList),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveRun {
+    #[command(flatten)]
+    pub(crate) local: Local,
+    /// Folder or `s3://BUCKET/PREFIX`; remembered in the data directory. Without it the one remembered.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) to: Option<String>,
+    /// Drop local copies of archived segments but for this many of the newest.
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_local_segments: Option<u64>,
+    /// Drop local copies of archived segments without an event of the last so many days.
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_local_days: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveList {
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// Folder or `s3://BUCKET/PREFIX`. A repetition with the same one copies what is new.
+    pub(crate) destination: String,
+    /// Data directory; a server may be running on it.
+    #[arg(long, value_name = "DIR", default_value = "./ledgerline-data")]
+    pub(crate) data: PathBuf,
+    /// Also copy the keys: of personal data, of tokens, of checkpoints. No server may be running then, and
+    /// whoever can read the backup can read personal data.
+    #[arg(long)]
+    pub(crate) with_keys: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The backup: folder or `s3://BUCKET/PREFIX`.
+    pub(crate) source: String,
+    /// Data directory to make; absent or empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The organization, by name or id; all when left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) org: Option<String>,
+    /// Restore up to this position: to the last append that ends at or before it.
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) to: Option<u64>,
+    /// Restore up to this time, such as `2026-11-20T08:00:00Z`: to the last append recorded by then.
+    #[arg(long, value_name = "RFC3339", conflicts_with = "to", value_parser = Timestamp::parse)]
+    pub(crate) to_time: Option<Timestamp>,
 }

@@ -5,6 +5,7 @@
 //! DATA/lock                       held by the process that uses it
 //! DATA/keys.redb                  keys of personal data, wrapped
 //! DATA/kek/                       keys that wrap them, unless DATA/kek-folder names another place
+//! DATA/archive                    where sealed segments are archived, if anywhere
 //! DATA/token.key, sql-users.json  tokens and database users
 //! DATA/orgs/<id>/organization.json
 //! DATA/orgs/<id>/log/             the log
@@ -93,6 +94,16 @@ impl DataDir {
             }
         }
         Ok(this)
+    }
+
+    /// A directory that is being filled; nobody else takes it for ours before [`DataDir::mark`].
+    pub(crate) fn unmarked(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Makes it ours.
+    pub(crate) fn mark(&self) -> Result<(), Failure> {
+        self.write(MARKER, &Marker { format: FORMAT, demo: false })
     }
 
     fn foreign(&self) -> Failure {
@@ -188,6 +199,11 @@ impl DataDir {
             )));
         }
         let org_id = OrgId::derived(NAMESPACE, &format!("organization:{name}"));
+        self.name_organization(org_id, name)
+    }
+
+    /// Makes the folder of an organization.
+    pub(crate) fn name_organization(&self, org_id: OrgId, name: &str) -> Result<Known, Failure> {
         let dir = self.organization_dir(org_id);
         fs::create_dir_all(&dir).map_err(|error| trouble(&dir, &error))?;
         let file = OrganizationFile { org_id, name: name.to_owned() };

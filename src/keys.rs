@@ -16,15 +16,24 @@ use crate::failure::Failure;
 
 const REMEMBERED: &str = "kek-folder";
 
+fn remembered(data: &DataDir) -> Result<Option<PathBuf>, Failure> {
+    let path = data.root().join(REMEMBERED);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(PathBuf::from(text.trim_end_matches('\n')))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::file(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// The folder of the key-encryption keys.
+pub(crate) fn folder(data: &DataDir) -> Result<PathBuf, Failure> {
+    Ok(remembered(data)?.unwrap_or_else(|| data.root().join(KEK_FOLDER)))
+}
+
 /// Opens the key ring. `configured` is the folder of KEKs that the configuration names; without one it is
 /// the remembered one, or `kek/` in the data directory.
 pub(crate) fn open(data: &DataDir, configured: Option<&Path>) -> Result<KeyRing, Failure> {
-    let path = data.root().join(REMEMBERED);
-    let remembered = match fs::read_to_string(&path) {
-        Ok(text) => Some(PathBuf::from(text.trim_end_matches('\n'))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Failure::file(format!("{}: {error}", path.display()))),
-    };
+    let remembered = remembered(data)?;
     let chosen = configured.map(|folder| {
         std::path::absolute(folder)
             .map_err(|error| Failure::config(format!("keys.kek_folder: {error}")))

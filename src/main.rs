@@ -1,6 +1,7 @@
 //! The `ledgerline` binary: composition root and command line. It holds no domain rules; it opens what
 //! the crates offer and plugs them together.
 
+mod backup_set;
 mod certificate;
 mod cli;
 mod command;
@@ -18,6 +19,7 @@ mod output;
 mod ports;
 mod refused_body;
 mod settings;
+mod storage;
 mod system;
 
 use std::process::ExitCode;
@@ -63,6 +65,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Verify(arguments) => command::verify::run(arguments).await,
             Verb::Engine(arguments) => command::engine::run(arguments).await,
             Verb::Audit(arguments) => command::audit::run(arguments).await,
+            Verb::Archive(arguments) => command::archive::run(arguments).await,
+            Verb::Backup(arguments) => command::backup::run(arguments).await,
+            Verb::Restore(arguments) => command::restore::run(arguments).await,
         }
     });
     // Blocking work that hangs on a dead peer must not keep the process.

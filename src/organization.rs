@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ledgerline_event_store::archive::Depot;
 use ledgerline_event_store::engine::Mirror;
-use ledgerline_event_store::{EmbeddedLog, EventReader, EventWriter, OpenError};
+use ledgerline_event_store::{
+    ArchiveReader, EmbeddedLog, EventReader, EventWriter, OpenError, Options,
+};
 use ledgerline_ingest::engine::{EffectSinks, Engine};
 use ledgerline_projections::Projections;
 use ledgerline_schemas::Timestamp;
@@ -12,7 +15,8 @@ use ledgerline_schemas::Timestamp;
 use crate::data_dir::{DataDir, Known};
 use crate::engine;
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::settings::{Settings, Storage};
+use crate::storage;
 
 /// The system's clock.
 pub(crate) fn now() -> Timestamp {
@@ -20,20 +24,50 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
+/// How the log of an organization is opened.
+fn options(settings: &Storage, archive: Option<Depot>) -> Options {
+    let after = settings.pack_after_segments;
+    Options {
+        segment_bytes: settings.segment_bytes,
+        raw_segments: (after > 0).then_some(after),
+        archive: archive.map(|depot| Arc::new(depot) as Arc<dyn ArchiveReader>),
+        ..Options::default()
+    }
+}
+
+/// How a command opens it, which reads no settings: nothing is packed, and the archive is the one that the data
+/// directory remembers.
+fn plain_options(data: &DataDir) -> Result<Options, Failure> {
+    let settings = Storage { pack_after_segments: 0, ..Storage::default() };
+    Ok(options(&settings, storage::remembered(data)?))
+}
+
 /// Opens the log of an organization to append to it. A mirror of another engine's log is refused: what is
 /// appended to it alone would be lost.
 pub(crate) fn open_log(data: &DataDir, known: &Known) -> Result<Arc<EmbeddedLog>, Failure> {
     let dir = data.organization_dir(known.org_id).join("log");
-    let log = EmbeddedLog::open(&dir, known.org_id, ledgerline_event_store::Options::default());
+    let log = EmbeddedLog::open(&dir, known.org_id, plain_options(data)?);
+    log.map(Arc::new).map_err(|error| not_opened(known, &error))
+}
+
+/// Opens the log of an organization as the settings say.
+fn open_log_with(
+    data: &DataDir,
+    known: &Known,
+    settings: &Storage,
+    archive: Option<Depot>,
+) -> Result<Arc<EmbeddedLog>, Failure> {
+    let dir = data.organization_dir(known.org_id).join("log");
+    let log = EmbeddedLog::open(&dir, known.org_id, options(settings, archive));
     log.map(Arc::new).map_err(|error| not_opened(known, &error))
 }
 
 /// Opens the log of an organization, whatever engine it has, to look at it: a mirror takes no appends.
 pub(crate) fn open_log_to_read(data: &DataDir, known: &Known) -> Result<Arc<EmbeddedLog>, Failure> {
     let dir = data.organization_dir(known.org_id).join("log");
-    let options = ledgerline_event_store::Options::default;
-    let log = match EmbeddedLog::open(&dir, known.org_id, options()) {
-        Err(OpenError::Mirror { .. }) => EmbeddedLog::open_to_read(&dir, known.org_id, options()),
+    let options = plain_options(data)?;
+    let log = match EmbeddedLog::open(&dir, known.org_id, options.clone()) {
+        Err(OpenError::Mirror { .. }) => EmbeddedLog::open_to_read(&dir, known.org_id, options),
         opened => opened,
     };
     log.map(Arc::new).map_err(|error| not_opened(known, &error))
@@ -64,13 +98,14 @@ pub(crate) struct Served {
 pub(crate) async fn open_logs(
     settings: &Settings,
     data: &DataDir,
+    archive: Option<&Depot>,
     standby: bool,
 ) -> Result<Vec<Served>, Failure> {
     let mut served = Vec::new();
     for name in &settings.organizations {
         let known = data.make_organization(name)?;
         if settings.engine.is_embedded() {
-            let log = open_log(data, &known)?;
+            let log = open_log_with(data, &known, &settings.storage, archive.cloned())?;
             settings.engine.check_promises(&log.capabilities())?;
             served.push(Served { known, log, mirror: None });
             continue;
@@ -79,7 +114,7 @@ pub(crate) async fn open_logs(
         let mirror = Mirror::open(
             &data.organization_dir(known.org_id).join("log"),
             known.org_id,
-            ledgerline_event_store::Options::default(),
+            options(&settings.storage, archive.cloned()),
             carrier,
             settings.engine.mirror_options(known.org_id),
         )

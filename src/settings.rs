@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ledgerline_event_store::archive::Retention;
 use ledgerline_ingest::chat::ChatSettings;
 use ledgerline_ingest::voice::VoiceConfig;
 use serde::Deserialize;
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) keys: Keys,
     /// What keeps the log.
     pub(crate) engine: Engine,
+    /// Where the segments of the log are kept.
+    pub(crate) storage: Storage,
     /// Logs.
     pub(crate) log: Log,
 }
@@ -44,6 +47,25 @@ pub(crate) struct Keys {
     /// Folder of the key-encryption keys; `kek` in the data directory when absent. Of this data directory
     /// alone: a rotation destroys the keys in it that this directory no longer needs.
     pub(crate) kek_folder: Option<PathBuf>,
+}
+
+/// Where the segments of the log are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Storage {
+    /// A segment is closed before it grows beyond this, bytes; 65,536 to 1 GiB. What is archived and
+    /// dropped is whole segments.
+    pub(crate) segment_bytes: u64,
+    /// Sealed segments that stay as they were written; older ones are packed; 0: none is packed.
+    pub(crate) pack_after_segments: usize,
+    /// Folder or `s3://BUCKET/PREFIX` that sealed segments are copied to.
+    pub(crate) archive: Option<String>,
+    /// How often it is looked for something to archive, s.
+    pub(crate) archive_every_s: u64,
+    /// Of the archived segments, so many of the newest stay here; without a limit all of them.
+    pub(crate) keep_local_segments: Option<u64>,
+    /// Of the archived segments, those with an event of the last so many days stay here.
+    pub(crate) keep_local_days: Option<u64>,
 }
 
 /// The HTTP doors.
@@ -138,8 +160,45 @@ impl Default for Settings {
             chat: ChatSettings::default(),
             keys: Keys::default(),
             engine: Engine::default(),
+            storage: Storage::default(),
             log: Log::default(),
         }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            pack_after_segments: 4,
+            archive: None,
+            archive_every_s: 60,
+            keep_local_segments: None,
+            keep_local_days: None,
+        }
+    }
+}
+
+impl Storage {
+    /// What may be dropped.
+    pub(crate) const fn retention(&self) -> Retention {
+        Retention { keep_segments: self.keep_local_segments, keep_days: self.keep_local_days }
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if !(65_536..=1 << 30).contains(&self.segment_bytes) {
+            return Err(Failure::config("storage.segment_bytes: 65536 to 1073741824"));
+        }
+        if self.archive_every_s == 0 {
+            return Err(Failure::config("storage.archive_every_s: 1 or more"));
+        }
+        if self.retention().drops() && self.archive.is_none() {
+            return Err(Failure::config(
+                "storage.keep_local_segments and storage.keep_local_days need storage.archive: \
+                 nothing is dropped that is not archived",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -217,6 +276,7 @@ impl Settings {
         if self.kurrent.certificate.is_some() != self.kurrent.private_key.is_some() {
             return Err(Failure::config("kurrent.certificate and kurrent.private_key go together"));
         }
+        self.storage.check()?;
         let [first, last] = self.sip.rtp_ports;
         if first > last {
             return Err(Failure::config(format!("sip.rtp_ports: {first} is above {last}")));
@@ -285,6 +345,9 @@ mod tests {
         assert!(bad("[sip]\nallowed_sources = [\"x\"]").contains("allowed_sources"));
         assert!(bad("[engine]\nkind = \"fluvio\"").contains("engine.connection"));
         assert!(bad("[sql]\ncertificate = \"a.pem\"").contains("sql.private_key"));
+        assert!(bad("[storage]\nkeep_local_days = 1").contains("storage.archive"));
+        assert!(bad("[storage]\nsegment_bytes = 1").contains("storage.segment_bytes"));
+        assert!(bad("[storage]\narchive_every_s = 0").contains("storage.archive_every_s"));
         assert!(bad("[kurrent]\nprivate_key = \"a\"").contains("kurrent.certificate"));
     }
 }

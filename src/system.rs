@@ -28,6 +28,7 @@ use crate::organization::{Served, open_logs, open_tables, start_engine};
 use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
 use crate::refused_body;
 use crate::settings::Settings;
+use crate::storage;
 
 /// Where the system listens.
 #[derive(Clone, Debug, Serialize)]
@@ -82,7 +83,8 @@ impl System {
     ) -> Result<Self, Failure> {
         let held = data.hold()?;
         let probes = if standby { Some(Probes::start(settings.http.listen).await?) } else { None };
-        let logs = open_logs(settings, data, standby).await?;
+        let archive = storage::open(data, settings.storage.archive.as_deref())?;
+        let logs = open_logs(settings, data, archive.as_ref(), standby).await?;
         if let Some(probes) = probes {
             probes.stop().await;
         }
@@ -100,6 +102,9 @@ impl System {
         let mut voice_doors = Vec::new();
         let mut tasks = Vec::new();
         for Served { known, log, mirror } in logs {
+            if let Some(depot) = archive.clone().filter(|_| settings.storage.archive.is_some()) {
+                tasks.push(storage::keep(&known, &log, depot, &settings.storage));
+            }
             let projections = open_tables(data, &known, &log)?;
             let mut sinks = EffectSinks::default();
             let (calls, chats, pushes) =

@@ -1,6 +1,8 @@
 //! The commands, one a file.
 
+pub(crate) mod archive;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod engine;
@@ -10,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod local;
 pub(crate) mod rebuild;
 pub(crate) mod replay;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod sql;
 pub(crate) mod token;

@@ -5,6 +5,7 @@ mod fluvio_suite;
 mod kurrent_clients;
 mod packages;
 mod run;
+mod s3;
 mod verbs;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ cargo xtask <verb>
              the Fluvio carrier against a real SC and SPU, started from a fluvio-run program:
              cargo xtask fluvio-suite --fluvio-run FILE (or LEDGERLINE_FLUVIO_RUN); writes
              docs/fluvio-evidence.md
+  s3         archive, backup and restore against an S3-compatible server, which it installs
   demo-check the demo of the README, 60 seconds at 120 calls a minute
 ";
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         "bench" => verbs::bench(&rest),
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
         "fluvio-suite" => fluvio_suite::fluvio_suite(&rest),
+        "s3" => s3::s3(),
         "demo-check" => verbs::demo_check(),
         "help" | "--help" | "-h" => {
             run::say(HELP);

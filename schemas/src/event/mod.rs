@@ -325,4 +325,5 @@ ErasureRequested(access::ErasureRequested) = "erasure.requested",
 ErasureCompleted(access::ErasureCompleted) = "erasure.completed",
 TimerFired(clock::TimerFired) = "timer.fired",
 LogCheckpoint(checkpoint::LogCheckpoint) = "log.checkpoint",
+LogSegmentDropped(checkpoint::LogSegmentDropped) = "log.segment_dropped",
 EngineStarted(checkpoint::EngineStarted) = "engine.started",}
