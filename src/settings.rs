@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) chat: ChatSettings,
     /// Keys of personal data.
     pub(crate) keys: Keys,
+    /// Encryption of files.
+    pub(crate) encryption: Encryption,
     /// Logs.
     pub(crate) log: Log,
 }
@@ -41,6 +43,15 @@ pub(crate) struct Keys {
     /// Folder of the key-encryption keys; `kek` in the data directory when absent. Of this data directory
     /// alone: a rotation destroys the keys in it that this directory no longer needs.
     pub(crate) kek_folder: Option<PathBuf>,
+}
+
+/// Encryption of files.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Encryption {
+    /// Tables and routing snapshots are encrypted with keys of their organization. Concerns files that are
+    /// written from now on; absent: as it was at the last start, off in a new data directory.
+    pub(crate) at_rest: Option<bool>,
 }
 
 /// The HTTP doors.
@@ -134,6 +145,7 @@ impl Default for Settings {
             kurrent: Kurrent::default(),
             chat: ChatSettings::default(),
             keys: Keys::default(),
+            encryption: Encryption::default(),
             log: Log::default(),
         }
     }
@@ -267,6 +279,9 @@ mod tests {
         let settings: Settings = toml::from_str("[sip]\nmax_calls = 7").expect("valid");
         assert_eq!(settings.sip.max_calls, 7);
         assert_eq!(settings.http.listen.port(), 8080);
+        assert_eq!(settings.encryption.at_rest, None);
+        let settings: Settings = toml::from_str("[encryption]\nat_rest = true").expect("valid");
+        assert_eq!(settings.encryption.at_rest, Some(true));
     }
 
     #[test]
