@@ -448,6 +448,8 @@ pub(crate) enum KeysVerb {
     RotateKek(Local),
     /// Make a new data key for a person; what was sealed before stays readable.
     Rotate(KeysRotate),
+    /// Make a new storage key for files that are encrypted from now on; older files stay readable.
+    RotateStorage(Local),
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 //! DATA/keys.redb                  keys of personal data, wrapped
 //! DATA/kek/                       keys that wrap them, unless DATA/kek-folder names another place
 //! DATA/archive                    where sealed segments are archived, if anywhere
+//! DATA/at-rest                    whether new files are encrypted; absent if none ever was
 //! DATA/token.key, sql-users.json  tokens and database users
 //! DATA/orgs/<id>/organization.json
 //! DATA/orgs/<id>/log/             the log
@@ -16,7 +17,9 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
+use ledgerline_event_store::crypt::KeyRing;
 use ledgerline_schemas::id::{NAMESPACE, OrgId};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +44,8 @@ struct OrganizationFile {
 #[derive(Clone, Debug)]
 pub(crate) struct DataDir {
     root: PathBuf,
+    /// The key ring of this directory, once somebody needed it: it can be opened once.
+    ring: Arc<OnceLock<KeyRing>>,
 }
 
 /// Held while a process uses the directory.
@@ -63,7 +68,7 @@ fn trouble(path: &Path, error: &io::Error) -> Failure {
 impl DataDir {
     /// Opens a directory that must exist and be one of ours.
     pub(crate) fn existing(root: &Path) -> Result<Self, Failure> {
-        let this = Self { root: root.to_owned() };
+        let this = Self { root: root.to_owned(), ring: Arc::default() };
         if !root.is_dir() {
             return Err(Failure::file(format!("{}: there is no such directory", root.display())));
         }
@@ -73,7 +78,7 @@ impl DataDir {
 
     /// Opens a directory; an absent or empty one becomes ours. `demo` must agree with what it is.
     pub(crate) fn create(root: &Path, demo: bool) -> Result<Self, Failure> {
-        let this = Self { root: root.to_owned() };
+        let this = Self { root: root.to_owned(), ring: Arc::default() };
         fs::create_dir_all(root).map_err(|error| trouble(root, &error))?;
         match this.marker()? {
             Some(marker) if marker.demo == demo => {}
@@ -140,6 +145,11 @@ impl DataDir {
         self.write_text(name, &format!("{text}\n"))
     }
 
+    /// Remembers a word in a file of this name.
+    pub(crate) fn note(&self, name: &str, word: &str) -> Result<(), Failure> {
+        self.write_text(name, &format!("{word}\n"))
+    }
+
     fn write(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
         self.write_text(name, &serde_json::to_string_pretty(value).map_err(Failure::software)?)
     }
@@ -173,6 +183,11 @@ impl DataDir {
             ))),
             Err(TryLockError::Error(error)) => Err(trouble(&path, &error)),
         }
+    }
+
+    /// The place of the key ring of this directory.
+    pub(crate) fn ring(&self) -> &OnceLock<KeyRing> {
+        &self.ring
     }
 
     pub(crate) fn root(&self) -> &Path {

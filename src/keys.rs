@@ -16,6 +16,15 @@ use crate::failure::Failure;
 
 const REMEMBERED: &str = "kek-folder";
 
+/// The folder that the configuration names, the remembered one, or `kek/` in the data directory.
+pub(crate) fn kek_folder(data: &DataDir, configured: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(folder) = configured {
+        return std::path::absolute(folder)
+            .map_err(|error| Failure::config(format!("keys.kek_folder: {error}")));
+    }
+    Ok(remembered(data)?.unwrap_or_else(|| data.root().join(KEK_FOLDER)))
+}
+
 fn remembered(data: &DataDir) -> Result<Option<PathBuf>, Failure> {
     let path = data.root().join(REMEMBERED);
     match fs::read_to_string(&path) {
@@ -25,32 +34,20 @@ fn remembered(data: &DataDir) -> Result<Option<PathBuf>, Failure> {
     }
 }
 
-/// The folder of the key-encryption keys.
-pub(crate) fn folder(data: &DataDir) -> Result<PathBuf, Failure> {
-    Ok(remembered(data)?.unwrap_or_else(|| data.root().join(KEK_FOLDER)))
-}
-
-/// Opens the key ring. `configured` is the folder of KEKs that the configuration names; without one it is
-/// the remembered one, or `kek/` in the data directory.
+/// The key ring, opened if it is not open yet. `configured` is the folder of KEKs that the configuration names.
 pub(crate) fn open(data: &DataDir, configured: Option<&Path>) -> Result<KeyRing, Failure> {
-    let remembered = remembered(data)?;
-    let chosen = configured.map(|folder| {
-        std::path::absolute(folder)
-            .map_err(|error| Failure::config(format!("keys.kek_folder: {error}")))
-    });
-    let chosen = chosen.transpose()?;
-    let folder = chosen
-        .clone()
-        .or_else(|| remembered.clone())
-        .unwrap_or_else(|| data.root().join(KEK_FOLDER));
+    if let Some(ring) = data.ring().get() {
+        return Ok(ring.clone());
+    }
+    let folder = kek_folder(data, configured)?;
     let keyring = Arc::new(FileKeyring::in_directory(&folder));
     let keys = KeyRing::open_with(data.root(), keyring).map_err(|error| match error {
         CryptError::Locked { .. } => Failure::busy(error),
         error => Failure::file(error),
     })?;
     // Only once it is known to be the right folder.
-    if chosen.is_some() && chosen != remembered {
+    if configured.is_some() && remembered(data)?.as_ref() != Some(&folder) {
         data.remember(REMEMBERED, &folder)?;
     }
-    Ok(keys)
+    Ok(data.ring().get_or_init(|| keys).clone())
 }

@@ -12,6 +12,7 @@ use ledgerline_ingest::engine::{EffectSinks, Engine};
 use ledgerline_projections::Projections;
 use ledgerline_schemas::Timestamp;
 
+use crate::at_rest;
 use crate::data_dir::{DataDir, Known};
 use crate::engine;
 use crate::failure::Failure;
@@ -145,7 +146,9 @@ pub(crate) fn open_tables(
 ) -> Result<Projections, Failure> {
     let reader: Arc<dyn EventReader> = log.clone();
     let dir = data.organization_dir(known.org_id).join("tables");
-    Projections::start(reader, dir, ledgerline_projections::Options::default())
+    let options = ledgerline_projections::Options::default();
+    let cipher = at_rest::cipher(data, known.org_id)?;
+    Projections::start_encrypted(reader, dir, options, cipher)
         .map_err(|error| Failure::file(format!("organization {}: {error}", known.name)))
 }
 
@@ -157,7 +160,8 @@ pub(crate) fn start_engine(
     sinks: EffectSinks,
 ) -> Result<Engine, Failure> {
     let snapshots = data.organization_dir(known.org_id).join("snapshots");
-    let options = ledgerline_ingest::engine::Options::new(snapshots, now);
+    let mut options = ledgerline_ingest::engine::Options::new(snapshots, now);
+    options.cipher = at_rest::cipher(data, known.org_id)?;
     let writer: Arc<dyn EventWriter> = log.clone();
     Engine::start(known.org_id, writer, sinks, options)
         .map_err(|error| Failure::software(format!("organization {}: {error}", known.name)))

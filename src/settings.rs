@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) engine: Engine,
     /// Where the segments of the log are kept.
     pub(crate) storage: Storage,
+    /// Encryption of files.
+    pub(crate) encryption: Encryption,
     /// Logs.
     pub(crate) log: Log,
 }
@@ -66,6 +68,15 @@ pub(crate) struct Storage {
     pub(crate) keep_local_segments: Option<u64>,
     /// Of the archived segments, those with an event of the last so many days stay here.
     pub(crate) keep_local_days: Option<u64>,
+}
+
+/// Encryption of files.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Encryption {
+    /// Tables and routing snapshots are encrypted with keys of their organization. Concerns files that are
+    /// written from now on; absent: as it was at the last start, off in a new data directory.
+    pub(crate) at_rest: Option<bool>,
 }
 
 /// The HTTP doors.
@@ -161,6 +172,7 @@ impl Default for Settings {
             keys: Keys::default(),
             engine: Engine::default(),
             storage: Storage::default(),
+            encryption: Encryption::default(),
             log: Log::default(),
         }
     }
@@ -332,6 +344,9 @@ mod tests {
         let settings: Settings = toml::from_str("[sip]\nmax_calls = 7").expect("valid");
         assert_eq!(settings.sip.max_calls, 7);
         assert_eq!(settings.http.listen.port(), 8080);
+        assert_eq!(settings.encryption.at_rest, None);
+        let settings: Settings = toml::from_str("[encryption]\nat_rest = true").expect("valid");
+        assert_eq!(settings.encryption.at_rest, Some(true));
     }
 
     #[test]

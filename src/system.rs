@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::at_rest;
 use crate::certificate;
 use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
@@ -89,6 +90,7 @@ impl System {
             probes.stop().await;
         }
         let keys = keys::open(data, settings.keys.kek_folder.as_deref())?;
+        at_rest::configure(data, settings.encryption.at_rest)?;
         let issuer = TokenIssuer::open(data.root()).map_err(Failure::file)?;
         let users = ScramCredentials::open(data.root()).map_err(Failure::file)?;
         let http = TcpListener::bind(settings.http.listen).await.map_err(|error| {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::physical_plan::execute_stream;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::QueryError;
 use crate::govern::files::{TableFiles, TableFilesOnly};
 use crate::govern::memory::QueryPool;
+use crate::govern::spill::Spills;
 use crate::govern::stream::{Clockwork, RowStream};
 use crate::limits::Limits;
 use crate::pg::statics::StaticCatalog;
@@ -77,13 +78,8 @@ impl Engine {
             .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
         let memory: Arc<dyn MemoryPool> =
             Arc::new(GreedyMemoryPool::new(limits.total_memory_bytes));
-        let mode = match &limits.spill_dir {
-            Some(dir) => DiskManagerMode::Directories(vec![dir.clone()]),
-            None => DiskManagerMode::OsTmpDirectory,
-        };
-        let spill = DiskManagerBuilder::default()
-            .with_mode(mode)
-            .with_max_temp_directory_size(limits.spill_bytes_max);
+        let spills = Spills::new(limits.spill_dir.clone(), limits.spill_bytes_max);
+        let spill = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(spills));
         let base = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&memory))
             .with_disk_manager_builder(spill)

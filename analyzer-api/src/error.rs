@@ -172,6 +172,11 @@ fn from_root(root: &DataFusionError) -> QueryError {
         DataFusionError::Execution(text) => QueryError::Value(text.clone()),
         DataFusionError::ArrowError(error, _) => match error.as_ref() {
             ArrowError::ExternalError(inner) => external(inner.as_ref()),
+            // What a spill file refuses comes back through the writer of Arrow.
+            ArrowError::IoError(_, error) => match error.get_ref() {
+                Some(inner) => external(inner),
+                None => QueryError::Internal(error.to_string()),
+            },
             other => QueryError::Value(other.to_string()),
         },
         DataFusionError::ResourcesExhausted(text) => QueryError::Memory(text.clone()),

@@ -1,7 +1,7 @@
 //! One principal's view of one snapshot: the tables it may see, the catalogs that describe them, the
 //! functions that tell who it is. A session lives for one query; nothing in it can be set.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -80,11 +80,11 @@ impl SqlSession {
             .filter(|table| table.def.name != EVENT_LOG || may_read_event_log(principal))
             .cloned()
             .collect();
-        let mut files = BTreeSet::new();
+        let mut files = BTreeMap::new();
         let public = MemorySchemaProvider::new();
         for table in &visible {
             for file in table.cold.iter() {
-                files.insert(location(file)?);
+                files.insert(location(file)?, file.sealed.clone());
             }
             let provider = Arc::new(SnapshotTable::new(table.clone()));
             public.register_table(table.def.name.to_owned(), provider)?;

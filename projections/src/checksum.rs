@@ -55,7 +55,7 @@ impl Part<'_> {
         match self {
             Self::Hot(batch) => hash_rows(def, batch, &mut rows),
             Self::Cold(file) => {
-                for batch in cold::read(&file.path)? {
+                for batch in cold::read(file)? {
                     hash_rows(def, &batch?, &mut rows);
                 }
             }

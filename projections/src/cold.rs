@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -14,6 +15,7 @@ use parquet::schema::types::ColumnPath;
 
 use crate::encode;
 use crate::error::ProjectionError;
+use crate::snapshot::ColdFile;
 use crate::table::{ColumnDef, ColumnType, TableDef};
 use crate::tables::TableRow;
 
@@ -76,16 +78,26 @@ pub(crate) fn encode_batch(
 /// Reads a cold file batch by batch.
 ///
 /// # Errors
-/// [`ProjectionError::Io`] or [`ProjectionError::Damaged`], also from the iterator.
+/// [`ProjectionError::Io`], [`ProjectionError::Cipher`] or [`ProjectionError::Damaged`], the last one also from
+/// the iterator.
 pub(crate) fn read(
-    path: &Path,
-) -> Result<impl Iterator<Item = Result<RecordBatch, ProjectionError>>, ProjectionError> {
-    let file = File::open(path).map_err(|error| ProjectionError::io(path, &error))?;
+    file: &ColdFile,
+) -> Result<impl Iterator<Item = Result<RecordBatch, ProjectionError>> + use<>, ProjectionError> {
+    let path = file.path.as_path();
+    let failed = |error: std::io::Error| ProjectionError::io(path, &error);
     let shown: Arc<Path> = Arc::from(path);
     let damaged =
         move |reason: String| ProjectionError::Damaged { path: shown.to_path_buf(), reason };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|error| damaged(error.to_string()))?;
+    let reader = match &file.sealed {
+        None => ParquetRecordBatchReaderBuilder::try_new(File::open(path).map_err(failed)?)
+            .and_then(ParquetRecordBatchReaderBuilder::build),
+        Some(sealed) => {
+            let bytes = std::fs::read(path).map_err(failed)?;
+            let bytes = sealed.open_whole(bytes).map_err(ProjectionError::cipher(path))?;
+            ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))
+                .and_then(ParquetRecordBatchReaderBuilder::build)
+        }
+    };
+    let reader = reader.map_err(|error| damaged(error.to_string()))?;
     Ok(reader.map(move |batch| batch.map_err(|error| damaged(error.to_string()))))
 }

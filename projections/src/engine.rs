@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ledgerline_event_store::crypt::at_rest::{FileCipher, SEALED_HEAD_BYTES, SealedFile, Stored};
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Position, Recorded};
 
@@ -11,11 +12,14 @@ use crate::cold;
 use crate::error::ProjectionError;
 use crate::fold::{self, Final, Fold};
 use crate::hot::Sink;
-use crate::manifest::{self, FileEntry, Generation, Manifest, SharedStore, sha256};
+use crate::manifest::{
+    self, FileEntry, Generation, Manifest, SharedStore, sha256, state_place, table_place,
+};
 use crate::parallel;
 use crate::projections::Options;
 use crate::show::{self, ColdFiles, Schemas};
 use crate::snapshot::{ColdFile, Snapshot};
+use crate::store::{Files, Store};
 use crate::table::TableDef;
 use crate::tables;
 
@@ -24,6 +28,7 @@ use crate::tables;
 pub(crate) struct Engine {
     pub(crate) fold: Fold,
     store: SharedStore,
+    cipher: Arc<dyn FileCipher>,
     generation: Generation,
     schemas: Schemas,
     cold: ColdFiles,
@@ -42,16 +47,41 @@ type Counted = (&'static TableDef, u64);
 struct Encoded {
     bytes: Vec<u8>,
     sha256: String,
+    plain_bytes: u64,
+    sealed: Option<SealedFile>,
 }
 
 impl Encoded {
-    fn of(bytes: Vec<u8>) -> Self {
-        Self { sha256: sha256(&bytes), bytes }
+    fn of(
+        plain: Vec<u8>,
+        path: &Path,
+        place: &str,
+        how: &Encoding<'_>,
+    ) -> Result<Self, ProjectionError> {
+        let plain_bytes = plain.len() as u64;
+        let Stored { bytes, sealed } =
+            how.cipher.seal(place, plain).map_err(ProjectionError::cipher(path))?;
+        Ok(Self { sha256: sha256(&bytes), bytes, plain_bytes, sealed })
     }
 
     fn entry(&self, name: String, rows: u64) -> FileEntry {
-        FileEntry { name, rows, bytes: self.bytes.len() as u64, sha256: self.sha256.clone() }
+        FileEntry {
+            name,
+            rows,
+            bytes: self.bytes.len() as u64,
+            sha256: self.sha256.clone(),
+            key_id: self.sealed.as_ref().map(SealedFile::key_id),
+        }
     }
+}
+
+/// What encoding the parts of a commit needs.
+struct Encoding<'a> {
+    schemas: &'a Schemas,
+    cipher: &'a dyn FileCipher,
+    generation: &'a Generation,
+    /// Names of the tables' files, and of the state.
+    names: (&'a str, &'a str),
 }
 
 /// What a commit has to encode.
@@ -61,24 +91,24 @@ enum Part<'a> {
 }
 
 impl Part<'_> {
-    /// The file; with its table and rows unless it is the state, which goes to `states`.
-    fn encoded(
-        self,
-        schemas: &Schemas,
-        states: &Path,
-    ) -> Result<(Option<Counted>, Encoded), ProjectionError> {
+    /// The file; with its table and rows unless it is the state.
+    fn encoded(self, how: &Encoding<'_>) -> Result<(Option<Counted>, Encoded), ProjectionError> {
+        let (file, state) = how.names;
         match self {
             Self::Final(Final { def, batch }) => {
-                let batch = batch(&schemas.of(def))?;
+                let batch = batch(&how.schemas.of(def))?;
                 let bytes = cold::encode_batch(def, &batch)?;
-                Ok((Some((def, batch.num_rows() as u64)), Encoded::of(bytes)))
+                let path = how.generation.table(def.name).join(file);
+                let encoded = Encoded::of(bytes, &path, &table_place(def.name, file), how)?;
+                Ok((Some((def, batch.num_rows() as u64)), encoded))
             }
             Self::State(fold) => {
-                let state = rmp_serde::to_vec(fold).map_err(|error| ProjectionError::Damaged {
-                    path: states.to_owned(),
+                let path = how.generation.states().join(state);
+                let bytes = rmp_serde::to_vec(fold).map_err(|error| ProjectionError::Damaged {
+                    path: path.clone(),
                     reason: error.to_string(),
                 })?;
-                Ok((None, Encoded::of(state)))
+                Ok((None, Encoded::of(bytes, &path, &state_place(state), how)?))
             }
         }
     }
@@ -96,15 +126,17 @@ impl Engine {
     /// Opens the tables in `root`, or begins new ones. Tables of an older version of the folds are left
     /// behind and begun anew.
     pub(crate) fn open(
-        store: SharedStore,
+        files: impl Into<Files>,
         root: &Path,
         org_id: OrgId,
         options: Options,
     ) -> Result<Self, ProjectionError> {
+        let files = files.into();
+        let store = &files.store;
         store.make_dir(root).map_err(|error| ProjectionError::io(root, &error))?;
-        let current = manifest::current(&*store, root)?;
+        let current = manifest::current(&**store, root)?;
         let found = current.clone().unwrap_or_else(|| Generation::new(root, 1));
-        let chain = Manifest::chain(&*store, &found)?;
+        let chain = Manifest::chain(&**store, &found)?;
         if let Some((newest, _)) = chain.last()
             && newest.org_id != org_id
         {
@@ -122,11 +154,11 @@ impl Engine {
                 generation = next.number,
                 "the folds are newer than the tables: building anew"
             );
-            Self::create(store, next, org_id, options)?
+            Self::create(files, next, org_id, options)?
         } else if chain.is_empty() {
-            Self::create(store, found, org_id, options)?
+            Self::create(files, found, org_id, options)?
         } else {
-            Self::load(store, found, &chain, options)?
+            Self::load(files, found, &chain, options)?
         };
         let in_force = current.is_some_and(|current| current.number == engine.generation.number);
         if !in_force {
@@ -138,11 +170,12 @@ impl Engine {
 
     /// Begins a generation without rows; whatever is in its folder goes.
     pub(crate) fn create(
-        store: SharedStore,
+        files: impl Into<Files>,
         generation: Generation,
         org_id: OrgId,
         options: Options,
     ) -> Result<Self, ProjectionError> {
+        let Files { store, cipher } = files.into();
         let failed = |error: std::io::Error| ProjectionError::io(&generation.dir, &error);
         store.remove(&generation.dir).map_err(failed)?;
         store.make_dir(&generation.dir).map_err(failed)?;
@@ -154,6 +187,7 @@ impl Engine {
         Ok(Self {
             fold: Fold::new(org_id),
             store,
+            cipher,
             generation,
             schemas: Schemas::new(),
             cold: ColdFiles::new(),
@@ -163,7 +197,7 @@ impl Engine {
     }
 
     fn load(
-        store: SharedStore,
+        files: Files,
         generation: Generation,
         chain: &[(Manifest, String)],
         options: Options,
@@ -171,7 +205,7 @@ impl Engine {
         let mut loaded = None;
         let mut missing = None;
         for (index, (manifest, _)) in chain.iter().enumerate().rev() {
-            match load_state(&store, &generation, manifest) {
+            match load_state(&files, &generation, manifest) {
                 Ok(fold) => {
                     loaded = Some((index, fold));
                     break;
@@ -191,6 +225,7 @@ impl Engine {
             }
         };
         let chain = chain.get(..=index).unwrap_or(chain);
+        let Files { store, cipher } = files;
         let mut files: BTreeMap<&'static str, Vec<ColdFile>> = BTreeMap::new();
         for (manifest, _) in chain {
             for (path, bytes) in manifest.files(&generation) {
@@ -203,7 +238,12 @@ impl Engine {
             for (table, file) in &manifest.add {
                 let Some(def) = tables::ALL.iter().find(|def| def.name == table) else { continue };
                 let path = generation.table(table).join(&file.name);
-                let cold = ColdFile { path, rows: file.rows, bytes: file.bytes };
+                let sealed = match file.key_id {
+                    None => None,
+                    Some(_) => Some(sealed_file(&*store, &*cipher, table, &path, file)?),
+                };
+                let bytes = sealed.as_ref().map_or(file.bytes, SealedFile::plain_bytes);
+                let cold = ColdFile { path, rows: file.rows, bytes, sealed };
                 files.entry(def.name).or_default().push(cold);
             }
         }
@@ -215,6 +255,7 @@ impl Engine {
         let engine = Self {
             fold,
             store,
+            cipher,
             generation,
             schemas: Schemas::new(),
             cold: files.into_iter().map(|(table, files)| (table, files.into())).collect(),
@@ -300,12 +341,15 @@ impl Engine {
         let from = self.last.as_ref().map_or(Position::START, |last| last.to);
         let to = self.fold.position;
         let name = Manifest::file_name(from, to);
-        let (files, state) = self.encoded()?;
+        let (files, state) = self.encoded(&name, &Manifest::state_name(to))?;
         let mut add = BTreeMap::new();
+        let mut added = Vec::new();
         for (def, rows, file) in files {
             let dir = self.generation.table(def.name);
             let entry = file.entry(name.clone(), rows);
             self.write(&dir, &entry.name, &file.bytes)?;
+            let (path, bytes) = (dir.join(&entry.name), file.plain_bytes);
+            added.push((def, ColdFile { path, rows, bytes, sealed: file.sealed }));
             add.insert(def.name.to_owned(), entry);
         }
         let entry = state.entry(Manifest::state_name(to), 0);
@@ -321,11 +365,8 @@ impl Engine {
             state: entry,
         };
         let sha256 = manifest.publish(&*self.store, &self.generation)?;
-        for (table, file) in &manifest.add {
-            let Some(def) = tables::ALL.iter().find(|def| def.name == table) else { continue };
-            let path = self.generation.table(table).join(&file.name);
+        for (def, added) in added {
             let files = self.cold.entry(def.name).or_default();
-            let added = ColdFile { path, rows: file.rows, bytes: file.bytes };
             *files = files.iter().cloned().chain([added]).collect();
         }
         self.last = Some(Committed { seq: manifest.seq, sha256, to });
@@ -354,7 +395,12 @@ impl Engine {
 
     /// Takes the rows that are final out of memory, as Parquet files, and gives what is to be remembered of
     /// the rest. Most of the work of a commit, and none of its parts needs another.
-    fn encoded(&mut self) -> Result<(Vec<FinalRows>, Encoded), ProjectionError> {
+    fn encoded(
+        &mut self,
+        file: &str,
+        state: &str,
+    ) -> Result<(Vec<FinalRows>, Encoded), ProjectionError> {
+        let names = (file, state);
         let settled = Position(self.fold.position.0.saturating_sub(self.options.settle_positions));
         // The journal first: it is the largest, and nothing should wait for it at the end.
         let mut parts: Vec<Part<'_>> = Vec::new();
@@ -364,17 +410,22 @@ impl Engine {
         parts.extend(finals.next());
         parts.push(Part::State(&self.fold));
         parts.extend(finals);
-        let states = self.generation.states();
+        let how = Encoding {
+            schemas: &self.schemas,
+            cipher: &*self.cipher,
+            generation: &self.generation,
+            names,
+        };
         let mut files = Vec::new();
         let mut state = None;
-        for part in parallel::each(parts, |part| part.encoded(&self.schemas, &states)) {
+        for part in parallel::each(parts, |part| part.encoded(&how)) {
             match part? {
                 (Some((def, rows)), encoded) => files.push((def, rows, encoded)),
                 (None, encoded) => state = Some(encoded),
             }
         }
         let state = state.ok_or_else(|| ProjectionError::Damaged {
-            path: states,
+            path: self.generation.states(),
             reason: "nothing was to be remembered".to_owned(),
         })?;
         Ok((files, state))
@@ -386,17 +437,47 @@ impl Engine {
     }
 }
 
+/// How an encrypted file of a table is read.
+fn sealed_file(
+    store: &dyn Store,
+    cipher: &dyn FileCipher,
+    table: &str,
+    path: &Path,
+    file: &FileEntry,
+) -> Result<SealedFile, ProjectionError> {
+    let damaged = |reason: &str| ProjectionError::Damaged {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let head = store
+        .read_head(path, SEALED_HEAD_BYTES)
+        .map_err(|error| ProjectionError::io(path, &error))?;
+    let sealed = cipher
+        .open(&table_place(table, &file.name), &head, file.bytes)
+        .map_err(ProjectionError::cipher(path))?
+        .ok_or_else(|| damaged("it is not encrypted, its manifest says it is"))?;
+    if Some(sealed.key_id()) != file.key_id {
+        return Err(damaged("its head does not fit its manifest"));
+    }
+    Ok(sealed)
+}
+
 fn load_state(
-    store: &SharedStore,
+    files: &Files,
     generation: &Generation,
     manifest: &Manifest,
 ) -> Result<Fold, ProjectionError> {
-    let path = generation.states().join(&manifest.state.name);
-    let bytes = store.read(&path).map_err(|error| ProjectionError::io(&path, &error))?;
+    let name = &manifest.state.name;
+    let path = generation.states().join(name);
+    let bytes = files.store.read(&path).map_err(|error| ProjectionError::io(&path, &error))?;
     let damaged = |reason: String| ProjectionError::Damaged { path: path.clone(), reason };
     if sha256(&bytes) != manifest.state.sha256 {
         return Err(damaged("its hash is not what its manifest says".to_owned()));
     }
+    let bytes = files
+        .cipher
+        .open_whole(&state_place(name), bytes)
+        .map_err(ProjectionError::cipher(&path))?;
     rmp_serde::from_slice(&bytes).map_err(|error| damaged(error.to_string()))
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ledgerline_event_store::ReadError;
+use ledgerline_event_store::crypt::at_rest::FileCipherError;
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
 
@@ -26,6 +27,14 @@ pub enum ProjectionError {
         path: PathBuf,
         /// What does not fit.
         reason: String,
+    },
+    /// A file could not be encrypted or decrypted.
+    #[error("{path}: {error}")]
+    Cipher {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit; it names the key.
+        error: FileCipherError,
     },
     /// The tables are of another organization.
     #[error("the tables in {path} are of organization {found}, not {expected}")]
@@ -71,6 +80,11 @@ impl ProjectionError {
     /// An input or output error with the path it happened at.
     pub(crate) fn io(path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::Io { path: path.to_owned(), reason: error.to_string() }
+    }
+
+    /// Gives a trouble with keys the path it happened at.
+    pub(crate) fn cipher(path: &std::path::Path) -> impl Fn(FileCipherError) -> Self {
+        move |error| Self::Cipher { path: path.to_owned(), error }
     }
 
     /// An Arrow or Parquet error with the table it happened in.

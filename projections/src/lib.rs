@@ -47,6 +47,6 @@ pub use encode::{data_type, schema};
 pub use error::ProjectionError;
 pub use feed::{ChangeFeed, FeedError};
 pub use projections::{Options, Projections};
-pub use rebuild::{Rebuilt, rebuild};
+pub use rebuild::{Rebuilt, rebuild, rebuild_encrypted};
 pub use snapshot::{ColdFile, Snapshot, TableSnapshot};
 pub use table::{ColumnDef, ColumnType, Dimension, Row, TableDef, Value, key_text};

@@ -1,11 +1,12 @@
-//! Manifests: which files are part of the tables, commit by commit.
+//! Manifests: which files are part of the tables, commit by commit. They are always in clear: they hold names,
+//! positions, sizes and hashes, and no value of any row.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ledgerline_schemas::Position;
-use ledgerline_schemas::id::OrgId;
+use ledgerline_schemas::id::{KeyId, OrgId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -42,8 +43,21 @@ pub(crate) struct FileEntry {
     pub(crate) rows: u64,
     /// Size, bytes.
     pub(crate) bytes: u64,
-    /// SHA-256, lower-case hex.
+    /// SHA-256, lower-case hex; of an encrypted file as it lies on disk.
     pub(crate) sha256: String,
+    /// Storage key it is encrypted with; absent: it is in clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key_id: Option<KeyId>,
+}
+
+/// What a table's file is called when it is encrypted: the same in every generation.
+pub(crate) fn table_place(table: &str, name: &str) -> String {
+    format!("tables/{table}/{name}")
+}
+
+/// What a state is called when it is encrypted.
+pub(crate) fn state_place(name: &str) -> String {
+    format!("tables/state/{name}")
 }
 
 /// SHA-256 in lower-case hex.

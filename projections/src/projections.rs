@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ledgerline_event_store::EventReader;
+use ledgerline_event_store::crypt::at_rest::{ClearFiles, FileCipher};
 use ledgerline_schemas::Position;
 use tokio::sync::watch;
 
@@ -15,6 +16,7 @@ use crate::feed::{ChangeFeed, Hub};
 use crate::run::Runner;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
+use crate::store::Files;
 
 /// How the projections run. The rows of the tables depend on none of it, as long as no event concerns
 /// something that was over for more than `settle_positions`.
@@ -90,7 +92,22 @@ impl Projections {
         dir: PathBuf,
         options: Options,
     ) -> Result<Self, ProjectionError> {
-        Self::run(Runner::open(reader, engine::disk(), &dir, options)?)
+        Self::start_encrypted(reader, dir, options, Arc::new(ClearFiles))
+    }
+
+    /// As [`Projections::start`]; new files are written as `cipher` says, and it opens those that are
+    /// encrypted.
+    ///
+    /// # Errors
+    /// As [`Projections::start`]; [`ProjectionError::Cipher`] when a file needs a key that is not there.
+    pub fn start_encrypted(
+        reader: Arc<dyn EventReader>,
+        dir: PathBuf,
+        options: Options,
+        cipher: Arc<dyn FileCipher>,
+    ) -> Result<Self, ProjectionError> {
+        let files = Files { store: engine::disk(), cipher };
+        Self::run(Runner::open(reader, files, &dir, options)?)
     }
 
     pub(crate) fn run(runner: Runner) -> Result<Self, ProjectionError> {

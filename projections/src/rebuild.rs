@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use ledgerline_event_store::EventReader;
+use ledgerline_event_store::crypt::at_rest::{ClearFiles, FileCipher};
 use ledgerline_schemas::Position;
 
 use crate::checksum::{TableChecksum, checksum};
@@ -13,6 +15,7 @@ use crate::hot::Sink;
 use crate::manifest::{self, Generation};
 use crate::page;
 use crate::projections::Options;
+use crate::store::Files;
 
 /// Events read at a time.
 const PAGE_EVENTS: usize = 4_096;
@@ -41,13 +44,28 @@ pub fn rebuild(
     reader: &dyn EventReader,
     root: &Path,
     options: Options,
+    progress: impl FnMut(Position, Position),
+) -> Result<Rebuilt, ProjectionError> {
+    rebuild_encrypted(reader, root, options, Arc::new(ClearFiles), progress)
+}
+
+/// As [`rebuild`]; the new files are written as `cipher` says, and it opens those that are encrypted.
+///
+/// # Errors
+/// As [`rebuild`].
+pub fn rebuild_encrypted(
+    reader: &dyn EventReader,
+    root: &Path,
+    options: Options,
+    cipher: Arc<dyn FileCipher>,
     mut progress: impl FnMut(Position, Position),
 ) -> Result<Rebuilt, ProjectionError> {
     let store = engine::disk();
+    let files = Files { store: store.clone(), cipher };
     let head = reader.head();
     let current = manifest::current(&*store, root)?;
     let before = current.as_ref().map(|_| {
-        let mut old = Engine::open(engine::disk(), root, reader.org_id(), options)?;
+        let mut old = Engine::open(files.clone(), root, reader.org_id(), options)?;
         if old.fold.position > head {
             return Err(ProjectionError::AheadOfLog { tables: old.fold.position, log: head });
         }
@@ -57,7 +75,7 @@ pub fn rebuild(
     // Opening may have moved on to another generation.
     let newest = manifest::current(&*store, root)?.map_or(0, |generation| generation.number);
     let next = Generation::new(root, newest + 1);
-    let mut new = Engine::create(store, next, reader.org_id(), options)?;
+    let mut new = Engine::create(files, next, reader.org_id(), options)?;
     fold_to(&mut new, reader, head, &mut progress)?;
     let after = checksum(&new.snapshot()?)?;
     new.put_in_force(root)?;

@@ -16,10 +16,10 @@ use crate::engine::Engine;
 use crate::error::ProjectionError;
 use crate::feed::Hub;
 use crate::hot::Sink;
-use crate::manifest::SharedStore;
 use crate::page;
 use crate::projections::{Options, Shared};
 use crate::stop::Stop;
+use crate::store::Files;
 
 /// Events read at a time.
 const PAGE_EVENTS: usize = 512;
@@ -42,11 +42,11 @@ impl Runner {
     /// Opens the tables.
     pub(crate) fn open(
         reader: Arc<dyn EventReader>,
-        store: SharedStore,
+        files: impl Into<Files>,
         dir: &Path,
         options: Options,
     ) -> Result<Self, ProjectionError> {
-        let mut engine = Engine::open(store, dir, reader.org_id(), options)?;
+        let mut engine = Engine::open(files, dir, reader.org_id(), options)?;
         let position = engine.fold.position;
         let head = reader.head();
         if position > head {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use ledgerline_event_store::crypt::at_rest::SealedFile;
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
 
@@ -18,8 +19,10 @@ pub struct ColdFile {
     pub path: PathBuf,
     /// Rows in it.
     pub rows: u64,
-    /// Size, bytes.
+    /// Size of the Parquet file, bytes; what is on disk is a little longer when it is encrypted.
     pub bytes: u64,
+    /// How to read it when it is encrypted.
+    pub sealed: Option<SealedFile>,
 }
 
 /// One table in a snapshot: the rows of `cold` and `hot` together, no row twice.

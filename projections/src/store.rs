@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
+
+use ledgerline_event_store::crypt::at_rest::{ClearFiles, FileCipher};
 
 /// What the tables ask of a file system. Every call is durable when it returns, but for
 /// [`Store::create`] and [`Store::rename`], whose names are durable after [`Store::sync_dir`].
@@ -22,6 +25,8 @@ pub(crate) trait Store: Send + Sync + fmt::Debug {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// The content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// At most the first so many bytes of a file.
+    fn read_head(&self, path: &Path, bytes: usize) -> io::Result<Vec<u8>>;
     /// Size of a file, bytes.
     fn size(&self, path: &Path) -> io::Result<u64>;
 }
@@ -85,7 +90,26 @@ impl Store for Disk {
         fs::read(path)
     }
 
+    fn read_head(&self, path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut head = Vec::with_capacity(bytes);
+        File::open(path)?.take(bytes as u64).read_to_end(&mut head)?;
+        Ok(head)
+    }
+
     fn size(&self, path: &Path) -> io::Result<u64> {
         fs::metadata(path).map(|it| it.len())
+    }
+}
+
+/// Where the tables are kept, and how their files are encrypted.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) cipher: Arc<dyn FileCipher>,
+}
+
+impl From<Arc<dyn Store>> for Files {
+    fn from(store: Arc<dyn Store>) -> Self {
+        Self { store, cipher: Arc::new(ClearFiles) }
     }
 }

@@ -102,7 +102,7 @@ fn organization(
 }
 
 fn copy_keys(data: &DataDir, depot: &Depot) -> Result<Vec<KeyFile>, Failure> {
-    let folder = keys::folder(data)?;
+    let folder = keys::kek_folder(data, None)?;
     let files = key_files(data.root(), &folder)
         .map_err(|error| Failure::file(format!("{}: {error}", folder.display())))?;
     let mut copied = Vec::new();

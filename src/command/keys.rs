@@ -17,6 +17,7 @@ pub(crate) fn run(arguments: Keys) -> Result<(), Failure> {
         KeysVerb::List(local) => list(&local),
         KeysVerb::RotateKek(local) => rotate_kek(&local),
         KeysVerb::Rotate(arguments) => rotate(&arguments),
+        KeysVerb::RotateStorage(local) => rotate_storage(&local),
     }
 }
 
@@ -38,6 +39,25 @@ fn show(known: &Known, status: &KeyStatus) {
         say(&format!("  {kek}  {state}, wraps {wraps} data keys"));
     }
     say(&format!("  {} data keys of {} persons", status.data_keys, status.subjects));
+    let newest = status.storage_keys.last();
+    for key in &status.storage_keys {
+        let state = if Some(key) == newest { "for new files" } else { "older" };
+        say(&format!("  storage key {key}  {state}"));
+    }
+}
+
+fn rotate_storage(local: &Local) -> Result<(), Failure> {
+    let data = DataDir::existing(&local.data)?;
+    let _held = data.hold()?;
+    let ring = keys::open(&data, None)?;
+    for known in data.choose_or_all(local.org.as_deref())? {
+        let key = ring.rotate_storage(known.org_id).map_err(Failure::file)?;
+        say(&format!(
+            "organization {}: files are encrypted with storage key {key} from now on, where encryption is on",
+            known.name
+        ));
+    }
+    Ok(())
 }
 
 fn rotate_kek(local: &Local) -> Result<(), Failure> {

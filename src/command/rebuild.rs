@@ -1,8 +1,9 @@
 //! `ledgerline rebuild`.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ledgerline_projections::{Options, rebuild, tables};
+use ledgerline_projections::{Options, rebuild_encrypted, tables};
 
+use crate::at_rest;
 use crate::cli::Rebuild;
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
@@ -23,10 +24,11 @@ pub(crate) async fn run(arguments: Rebuild) -> Result<(), Failure> {
     for known in data.choose_or_all(arguments.local.org.as_deref())? {
         let log = open_log_to_read(&data, &known)?;
         let dir = data.organization_dir(known.org_id).join("tables");
+        let cipher = at_rest::cipher(&data, known.org_id)?;
         let bar = progress_bar();
         let shown = bar.clone();
         let rebuilt = tokio::task::spawn_blocking(move || {
-            rebuild(&*log, &dir, Options::default(), |at, head| {
+            rebuild_encrypted(&*log, &dir, Options::default(), cipher, |at, head| {
                 shown.set_length(head.0);
                 shown.set_position(at.0);
             })

@@ -19,8 +19,6 @@ use serde_json::json;
 const NUMBERS: &str = "+888417";
 /// Is in every name and text of a person.
 const WORDS: &str = "zqcanaryqz";
-/// Calls; as many persons chat.
-const EACH: usize = 50;
 
 fn number(person: usize) -> String {
     format!("{NUMBERS}{person:06}")
@@ -54,8 +52,8 @@ fn holding(folder: &Path, needle: &[u8]) -> (Vec<PathBuf>, usize) {
 /// Neither the marks of the persons nor their base64 forms are anywhere under the folder.
 fn assert_no_plaintext(folder: &Path) {
     use base64_of::forms;
-    // The search finds what is there: an event's type in a segment, a line in the output.
-    for known in ["erasure.completed", "a person was erased"] {
+    // The search finds what is there: a line in the output; an event's type in a segment.
+    for known in ["a person was erased", "erasure.completed"] {
         assert!(!holding(folder, known.as_bytes()).0.is_empty(), "{known:?} was not found");
     }
     for mark in [&NUMBERS[1..], WORDS] {
@@ -92,10 +90,22 @@ mod base64_of {
 
 #[tokio::test]
 async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
+    erase_half(50, false).await;
+}
+
+#[tokio::test]
+async fn they_are_gone_from_an_encrypted_directory_as_well() {
+    erase_half(6, true).await;
+}
+
+/// So many persons call and as many chat; the first half of them is erased.
+async fn erase_half(each: usize, at_rest: bool) {
     let folder = tempfile::tempdir().expect("folder");
-    let center = Center::start(folder.path(), None).await;
+    let config = folder.path().join("ledgerline.toml");
+    std::fs::write(&config, format!("[encryption]\nat_rest = {at_rest}\n")).expect("written");
+    let center = Center::start(folder.path(), Some(&config)).await;
     let mut chats = Vec::new();
-    for person in 0..EACH {
+    for person in 0..each {
         center.call(&number(person), &format!("call-{person}")).await;
         let lines = [format!("I am {WORDS}-{person}"), format!("{WORDS} again, {person}")];
         let (id, socket) = center.chat(&format!("{WORDS} {person}"), &lines).await;
@@ -109,7 +119,7 @@ async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
         leave(socket).await;
         chats.push(id);
     }
-    center.until("interaction.ended", 2 * EACH as u64).await;
+    center.until("interaction.ended", 2 * each as u64).await;
 
     // Who may, and what is refused.
     let (first, reason) = (number(0), "request of 2026-11-20");
@@ -119,6 +129,7 @@ async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
         let (status, problem) = center.post(&token, "/v1/privacy/erasures", body).await;
         assert_eq!(status, 403, "{roles}: {problem}");
     }
+    assert_eq!(center.count("access.denied").await, 4, "who tried is on record");
     let refused = json!({"phone": first, "reason": format!("asked by {first}")});
     assert_eq!(center.erase(refused).await.0, 422);
     assert_eq!(center.erase(json!({"phone": first})).await.0, 422);
@@ -131,7 +142,7 @@ async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
     assert_eq!(center.count("erasure.requested").await, 0);
 
     // The callers by the running server, the number written in another way.
-    for person in 0..EACH / 2 {
+    for person in 0..each / 2 {
         let written = format!("00{} ", &number(person)[1..]).replace("888", "888-");
         let (status, report) = center.erase(json!({"phone": written, "reason": reason})).await;
         assert_eq!(status, 200, "{report}");
@@ -140,7 +151,7 @@ async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
     assert_eq!(center.erase(json!({"phone": first, "reason": reason})).await.0, 404, "gone");
     // One of them calls again.
     center.call(&first, "call-again").await;
-    center.until("interaction.ended", 2 * EACH as u64 + 1).await;
+    center.until("interaction.ended", 2 * each as u64 + 1).await;
     let data = center.stop();
     let directory = data.to_string_lossy().into_owned();
 
@@ -150,7 +161,7 @@ async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
     std::fs::write(&checkpoint, signed).expect("written");
 
     // The chats on the command line.
-    for (person, chat) in chats.iter().take(EACH / 2).enumerate() {
+    for (person, chat) in chats.iter().take(each / 2).enumerate() {
         let id = chat.to_string();
         let named = ["erase-subject", "--data", &directory, "--kind", "chat", "--value", &id];
         let mut arguments = named.to_vec();
@@ -171,7 +182,7 @@ async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
     let chat =
         |id: &InteractionId| keys.subject_id(org(), "chat", &id.to_string()).expect("subject");
     let erased: BTreeSet<SubjectId> =
-        (0..EACH / 2).map(phone).chain(chats.iter().take(EACH / 2).map(chat)).collect();
+        (0..each / 2).map(phone).chain(chats.iter().take(each / 2).map(chat)).collect();
     let mut opened: BTreeMap<SubjectId, Vec<String>> = BTreeMap::new();
     let mut gone: BTreeMap<SubjectId, usize> = BTreeMap::new();
     for (subject, binding, value) in sealed(&data) {
@@ -184,7 +195,7 @@ async fn erased_persons_are_gone_from_every_byte_and_the_others_are_not() {
     assert_eq!(gone.keys().copied().collect::<BTreeSet<_>>(), erased);
     for (person, interaction) in chats.iter().enumerate() {
         let (caller, chatter) = (phone(person), chat(interaction));
-        if person < EACH / 2 {
+        if person < each / 2 {
             assert_eq!((gone[&caller], gone[&chatter]), (1, 3), "person {person}");
             assert!(!opened.contains_key(&chatter));
         } else {

@@ -2,4 +2,5 @@
 
 pub(crate) mod files;
 pub(crate) mod memory;
+pub(crate) mod spill;
 pub(crate) mod stream;

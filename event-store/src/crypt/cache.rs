@@ -17,6 +17,8 @@ pub(super) struct Cache {
     of_subject: BTreeMap<(OrgId, SubjectId), DataKey>,
     by_id: BTreeMap<(OrgId, KeyId), (SubjectId, Secret)>,
     index_keys: BTreeMap<OrgId, Secret>,
+    storage_current: BTreeMap<OrgId, DataKey>,
+    storage_keys: BTreeMap<(OrgId, KeyId), Secret>,
 }
 
 impl Cache {
@@ -66,6 +68,24 @@ impl Cache {
 
     pub(super) fn insert_index_key(&mut self, org: OrgId, key: Secret) {
         self.index_keys.insert(org, key);
+    }
+
+    pub(super) fn storage_current(&self, org: OrgId) -> Option<DataKey> {
+        self.storage_current.get(&org).cloned()
+    }
+
+    pub(super) fn storage_key(&self, org: OrgId, key_id: KeyId) -> Option<Secret> {
+        self.storage_keys.get(&(org, key_id)).cloned()
+    }
+
+    /// Keeps the key that new files are sealed with.
+    pub(super) fn insert_storage_current(&mut self, org: OrgId, key: DataKey) {
+        self.insert_storage_key(org, &key);
+        self.storage_current.insert(org, key);
+    }
+
+    pub(super) fn insert_storage_key(&mut self, org: OrgId, key: &DataKey) {
+        self.storage_keys.insert((org, key.id), key.secret.clone());
     }
 
     /// Wipes every data key; the next use reads the key file.

@@ -35,6 +35,8 @@ pub struct KeyStatus {
     pub data_keys: u64,
     /// Persons with at least one key.
     pub subjects: u64,
+    /// Keys of encrypted files, the one for new files last; none while nothing was encrypted at rest.
+    pub storage_keys: Vec<KeyId>,
 }
 
 impl KeyRing {
@@ -85,6 +87,18 @@ impl KeyRing {
         Ok(id)
     }
 
+    /// Gives an organization a new storage key: files that are written from now on are encrypted with it.
+    /// Older keys stay and open what they encrypted.
+    ///
+    /// # Errors
+    /// [`CryptError`].
+    pub fn rotate_storage(&self, org: OrgId) -> Result<KeyId, CryptError> {
+        let key = self.store.next_storage_key(org)?;
+        let id = key.id;
+        self.cache().insert_storage_current(org, key);
+        Ok(id)
+    }
+
     /// Makes a new KEK for an organization, wraps its keys with it, and destroys the older KEKs once no key
     /// in the file refers to them. Copies of the key file made before are useless from then on.
     ///
@@ -124,6 +138,7 @@ impl KeyRing {
             plain: counts.plain,
             data_keys: counts.data_keys,
             subjects: counts.subjects,
+            storage_keys: self.store.storage_key_ids(org)?,
         })
     }
 

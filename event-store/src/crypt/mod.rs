@@ -2,7 +2,8 @@
 //!
 //! Every person (`SubjectId`) of an organization has a data key of their own. Keys live in `keys.redb`, never
 //! in the log: whoever has the log alone reads no personal data, and without its key a value stays sealed
-//! for ever while every hash over the stored bytes stays valid. The keys in that file are wrapped by a
+//! for ever while every hash over the stored bytes stays valid. Files may be encrypted besides, with a key of
+//! the organization ([`at_rest`]). The keys in that file are wrapped by a
 //! key-encryption key of the organization, which is kept elsewhere ([`kek`]).
 //!
 //! **Invariants**
@@ -13,6 +14,7 @@
 //! * Subject ids are keyed hashes: they cannot be guessed from a phone number without the index key.
 //! * A destroyed key is in no file of ours and in no memory of ours when [`KeyRing::destroy`] returns.
 
+pub mod at_rest;
 mod binding;
 mod cache;
 mod error;
@@ -229,6 +231,29 @@ impl KeyRing {
         let key = keys.pop().ok_or(CryptError::Malformed { what: "data key" })?;
         self.cache().insert(epoch, org, subject, key.clone());
         Ok(key)
+    }
+
+    /// The key that new files of an organization are encrypted with, made durably if there is none.
+    fn storage_key(&self, org: OrgId) -> Result<DataKey, CryptError> {
+        let cached = self.cache().storage_current(org);
+        if let Some(key) = cached {
+            return Ok(key);
+        }
+        let key = self.store.storage_key(org)?;
+        self.cache().insert_storage_current(org, key.clone());
+        Ok(key)
+    }
+
+    /// A key that files of an organization were encrypted with.
+    fn storage_key_by_id(&self, org: OrgId, key_id: KeyId) -> Result<Secret, CryptError> {
+        let cached = self.cache().storage_key(org, key_id);
+        if let Some(secret) = cached {
+            return Ok(secret);
+        }
+        let key = self.store.storage_key_by_id(org, key_id)?;
+        let key = key.ok_or(CryptError::NoKey { key_id })?;
+        self.cache().insert_storage_key(org, &key);
+        Ok(key.secret)
     }
 
     fn stored_key(

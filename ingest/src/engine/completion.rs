@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use ledgerline_event_store::crypt::at_rest::FileCipher;
 use ledgerline_event_store::{EventWriter, Submitted};
 use ledgerline_routing_core::{Effect, EffectId};
 use ledgerline_schemas::Position;
@@ -41,6 +42,7 @@ pub(super) struct Completion {
     pub(super) durable: watch::Sender<Position>,
     pub(super) healthy: watch::Sender<Result<(), String>>,
     pub(super) snapshot_dir: PathBuf,
+    pub(super) cipher: Arc<dyn FileCipher>,
 }
 
 impl Completion {
@@ -113,7 +115,7 @@ impl Completion {
     }
 
     fn snapshot(&self, position: Position, state: &[u8], hash: [u8; 32]) {
-        match snapshot_file::write(&self.snapshot_dir, position, state, hash) {
+        match snapshot_file::write(&self.snapshot_dir, position, state, hash, &*self.cipher) {
             Ok(()) => metrics::counter!("ledgerline_engine_snapshots_total").increment(1),
             // Without it the next start replays more; nothing is lost.
             Err(error) => tracing::warn!(%error, "a routing snapshot could not be written"),

@@ -66,6 +66,7 @@ pub(super) fn spawn(
         durable,
         healthy: healthy.clone(),
         snapshot_dir: options.snapshot_dir.clone(),
+        cipher: Arc::clone(&options.cipher),
     };
     let driver = Driver {
         org_id,

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ledgerline_event_store::EventWriter;
+use ledgerline_event_store::crypt::at_rest::{ClearFiles, FileCipher};
 use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::id::OrgId;
 
@@ -39,17 +40,20 @@ pub struct Options {
     pub queue_max: usize,
     /// The clock; read once a decision and never allowed to go back.
     pub clock: fn() -> Timestamp,
+    /// Encrypts snapshots, or does not.
+    pub cipher: Arc<dyn FileCipher>,
 }
 
 impl Options {
-    /// The usual settings with snapshots in this folder.
+    /// The usual settings with snapshots in this folder, in clear.
     #[must_use]
-    pub const fn new(snapshot_dir: PathBuf, clock: fn() -> Timestamp) -> Self {
+    pub fn new(snapshot_dir: PathBuf, clock: fn() -> Timestamp) -> Self {
         Self {
             snapshot_dir,
             snapshot_every: 20_000,
             queue_max: ledgerline_schemas::limits::ENGINE_QUEUE_MAX,
             clock,
+            cipher: Arc::new(ClearFiles),
         }
     }
 }
@@ -97,7 +101,7 @@ impl Engine {
         options: Options,
     ) -> Result<Self, StartError> {
         std::fs::create_dir_all(&options.snapshot_dir)?;
-        let recovered = recovery::recover(log.as_ref(), &options.snapshot_dir)?;
+        let recovered = recovery::recover(log.as_ref(), &options.snapshot_dir, &*options.cipher)?;
         driver::spawn(org_id, log, sinks, options, recovered)
     }
 

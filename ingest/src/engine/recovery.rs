@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use ledgerline_event_store::crypt::at_rest::FileCipher;
 use ledgerline_event_store::{Direction, EventReader, Filter};
 use ledgerline_routing_core::{Committed, Effect, EffectId, State, evolve, react};
 use ledgerline_schemas::Position;
@@ -66,8 +67,12 @@ fn each(
     }
 }
 
-pub(super) fn recover(log: &dyn EventReader, snapshots: &Path) -> Result<Recovered, StartError> {
-    let (from, mut state) = snapshot_file::newest(snapshots, log.head())?
+pub(super) fn recover(
+    log: &dyn EventReader,
+    snapshots: &Path,
+    cipher: &dyn FileCipher,
+) -> Result<Recovered, StartError> {
+    let (from, mut state) = snapshot_file::newest(snapshots, log.head(), cipher)?
         .unwrap_or_else(|| (Position::START, State::new()));
     let handed_out = log.load_checkpoint(EFFECTS_CHECKPOINT)?.unwrap_or(Position::START);
     let mut effects = Vec::new();

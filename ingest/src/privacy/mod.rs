@@ -6,6 +6,7 @@
 
 mod erase;
 mod person;
+mod refusal;
 mod routes;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::erase::{ErasureReport, ErasureRequest, erase};
 use super::person::{Person, PersonError, check_reason};
+use super::refusal;
 use crate::http::Caller;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
@@ -44,7 +45,12 @@ pub(super) async fn erasures(
     caller: Caller,
     Body(asked): Body<Asked>,
 ) -> Result<Json<ErasureReport>, Problem> {
-    caller.require(Action::SubjectErase)?;
+    if let Err(refused) = caller.require(Action::SubjectErase) {
+        if let Err(error) = refusal::record(&caller, Action::SubjectErase).await {
+            tracing::error!(%error, "a refused erasure could not be recorded");
+        }
+        return Err(refused);
+    }
     let Asked { phone, email, subject_id, kind, value, reason, dry_run } = asked;
     let person = Person { phone, email, subject_id, kind, value };
     check_reason(&person, &reason)

@@ -1,6 +1,7 @@
 //! Tests of the folds and their storage over a log in memory.
 
 mod call;
+mod encrypted;
 mod hot;
 mod rows;
 mod running;

@@ -171,7 +171,7 @@ pub(super) fn rows(snapshot: &Snapshot, table: &str) -> Vec<Cells> {
     let table = &snapshot.tables[table];
     let mut batches: Vec<_> = table.hot.to_vec();
     for file in table.cold.iter() {
-        batches.extend(cold::read(&file.path).expect("file").map(|batch| batch.expect("batch")));
+        batches.extend(cold::read(file).expect("file").map(|batch| batch.expect("batch")));
     }
     let mut all = Vec::new();
     for batch in batches {

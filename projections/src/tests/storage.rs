@@ -137,12 +137,16 @@ impl Store for Dying {
         Disk.read(path)
     }
 
+    fn read_head(&self, path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+        Disk.read_head(path, bytes)
+    }
+
     fn size(&self, path: &Path) -> io::Result<u64> {
         Disk.size(path)
     }
 }
 
-fn files(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
@@ -156,7 +160,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// What is on disk: every file by its name under `dir`, with its bytes.
-fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(super) fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let name = |path: &Path| path.strip_prefix(dir).unwrap().to_owned();
     files(dir).into_iter().map(|path| (name(&path), std::fs::read(&path).unwrap())).collect()
 }
@@ -395,7 +399,7 @@ fn cold_files_have_bloom_filters_and_are_in_order() {
             || group.column(0).offset_index_offset().is_some()
     );
     let mut entered = Vec::new();
-    for batch in crate::cold::read(&table.cold[0].path).unwrap() {
+    for batch in crate::cold::read(&table.cold[0]).unwrap() {
         let batch = batch.unwrap();
         let column = batch.column_by_name("entered_time").unwrap();
         for row in 0..batch.num_rows() {

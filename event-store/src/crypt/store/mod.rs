@@ -5,12 +5,15 @@
 //! | `data_keys_v1` | key id 16 | organization 16, subject 16, wrapped key |
 //! | `subjects_v1` | organization 16, subject 16 | key id 16: the one that seals |
 //! | `index_keys_v1` | organization 16 | wrapped key |
+//! | `storage_keys_v1` | key id 16 | organization 16, wrapped key |
+//! | `storage_current_v1` | organization 16 | key id 16: the one that seals new files |
 //! | `keks_v1` | organization 16, name of a KEK | nothing: keys wrapped by it may be in the file |
 //! | `facts_v1` | name | `no_plain_keys`: every key in the file is wrapped |
 
 mod file;
 mod record;
 mod rewrite;
+mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,6 +32,8 @@ pub(super) use rewrite::{Destroy, Rewritten};
 const DATA_KEYS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("data_keys_v1");
 const SUBJECTS: TableDefinition<'_, (u128, u128), u128> = TableDefinition::new("subjects_v1");
 const INDEX_KEYS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("index_keys_v1");
+const STORAGE_KEYS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("storage_keys_v1");
+const STORAGE_CURRENT: TableDefinition<'_, u128, u128> = TableDefinition::new("storage_current_v1");
 const KEKS: TableDefinition<'_, (u128, &str), ()> = TableDefinition::new("keks_v1");
 const FACTS: TableDefinition<'_, &str, ()> = TableDefinition::new("facts_v1");
 const NO_PLAIN_KEYS: &str = "no_plain_keys";
@@ -90,6 +95,8 @@ impl Store {
             write.open_table(DATA_KEYS)?;
             write.open_table(SUBJECTS)?;
             write.open_table(INDEX_KEYS)?;
+            write.open_table(STORAGE_KEYS)?;
+            write.open_table(STORAGE_CURRENT)?;
             write.open_table(KEKS)?;
             write.open_table(FACTS)?;
             write.commit()?;

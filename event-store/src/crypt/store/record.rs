@@ -25,6 +25,7 @@ const WRAPPED: u8 = 1;
 pub(super) enum Of {
     Data(OrgId, SubjectId, u128),
     Index(OrgId),
+    Storage(OrgId, u128),
 }
 
 impl Of {
@@ -32,12 +33,13 @@ impl Of {
         match self {
             Self::Data(..) => "data key",
             Self::Index(_) => "index key",
+            Self::Storage(..) => "storage key",
         }
     }
 
     pub(super) const fn org(self) -> OrgId {
         match self {
-            Self::Data(org, ..) | Self::Index(org) => org,
+            Self::Data(org, ..) | Self::Index(org) | Self::Storage(org, _) => org,
         }
     }
 
@@ -46,8 +48,10 @@ impl Of {
         bytes.extend_from_slice(self.what().as_bytes());
         bytes.push(0);
         bytes.extend_from_slice(self.org().uuid().as_bytes());
-        if let Self::Data(_, subject, id) = self {
+        if let Self::Data(_, subject, _) = self {
             bytes.extend_from_slice(subject.uuid().as_bytes());
+        }
+        if let Self::Data(_, _, id) | Self::Storage(_, id) = self {
             bytes.extend_from_slice(&id.to_be_bytes());
         }
         bytes
@@ -125,6 +129,19 @@ pub(super) fn parsed(id: u128, bytes: &[u8]) -> Result<(Of, &[u8]), CryptError> 
     let (subject, wrapped) = rest.split_at_checked(16).ok_or_else(malformed)?;
     let uuid = |bytes| Uuid::from_slice(bytes).map_err(|_| malformed());
     Ok((Of::Data(OrgId::new(uuid(org)?), SubjectId::new(uuid(subject)?), id), wrapped))
+}
+
+/// A record of the table of storage keys: organization, wrapped key.
+pub(super) fn storage_record(org: OrgId, wrapped: &[u8]) -> Vec<u8> {
+    [org.uuid().as_bytes(), wrapped].concat()
+}
+
+/// Takes a record of the table of storage keys apart.
+pub(super) fn parsed_storage(id: u128, bytes: &[u8]) -> Result<(Of, &[u8]), CryptError> {
+    let malformed = || CryptError::Malformed { what: "storage key" };
+    let (org, wrapped) = bytes.split_at_checked(16).ok_or_else(malformed)?;
+    let org = Uuid::from_slice(org).map_err(|_| malformed())?;
+    Ok((Of::Storage(OrgId::new(org), id), wrapped))
 }
 
 /// A key id as it is stored.

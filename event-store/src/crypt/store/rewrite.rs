@@ -14,7 +14,7 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
 use super::record::{Of, data_record, kek_of, key_id, parsed, unwrapped, wrapped};
 use super::{
-    DATA_KEYS, FACTS, INDEX_KEYS, KEKS, NO_PLAIN_KEYS, SUBJECTS, Store, file, other, owner,
+    DATA_KEYS, FACTS, INDEX_KEYS, KEKS, NO_PLAIN_KEYS, SUBJECTS, Store, file, other, owner, storage,
 };
 use crate::crypt::error::CryptError;
 use crate::crypt::kek::KekId;
@@ -85,6 +85,8 @@ impl Store {
                 let key = self.renewed(of, key.value(), &mut current, &mut done)?;
                 indexes.insert(id.value(), key.as_slice()).map_err(other).map_err(failed)?;
             }
+            storage::copy(&read, &write, |of, key| self.renewed(of, key, &mut current, &mut done))
+                .map_err(|error| error.unless_crypt(failed))?;
             let gone: BTreeSet<(u128, u128)> =
                 destroy.0.iter().map(|(org, subject)| owner(*org, *subject)).collect();
             let mut subjects = write.open_table(SUBJECTS).map_err(other).map_err(failed)?;

@@ -1,0 +1,70 @@
+//! Whether the files of a data directory are encrypted at rest.
+//!
+//! What `serve` was told is remembered in the directory (`at-rest`), so that commands which read no
+//! configuration write their files the same way. A directory that was never encrypted has no such file, and
+//! its key file is opened by nobody who does not need it otherwise.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use ledgerline_event_store::crypt::at_rest::{ClearFiles, FileCipher, StorageKeys};
+use ledgerline_schemas::id::OrgId;
+
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+use crate::keys;
+
+const REMEMBERED: &str = "at-rest";
+const ON: &str = "on";
+const OFF: &str = "off";
+
+/// Takes what the configuration says; without a word there it stays as it was.
+pub(crate) fn configure(data: &DataDir, wanted: Option<bool>) -> Result<(), Failure> {
+    let remembered = remembered(data)?;
+    match (wanted, remembered) {
+        (Some(true), Some(true)) | (Some(false), None | Some(false)) | (None, _) => {}
+        (Some(true), _) => data.note(REMEMBERED, ON)?,
+        (Some(false), Some(true)) => data.note(REMEMBERED, OFF)?,
+    }
+    let on = wanted.or(remembered).unwrap_or_default();
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if on && absolute(&keys::kek_folder(data, None)?).starts_with(absolute(data.root())) {
+        tracing::warn!(
+            "files are encrypted, but the key-encryption keys are in the data directory as well: who takes \
+             it whole can read it; set keys.kek_folder"
+        );
+    }
+    Ok(())
+}
+
+/// What is remembered; `None`: nothing was ever encrypted here.
+fn remembered(data: &DataDir) -> Result<Option<bool>, Failure> {
+    let path = data.root().join(REMEMBERED);
+    match fs::read_to_string(&path).map(|text| text.trim_end().to_owned()) {
+        Ok(text) if text == ON => Ok(Some(true)),
+        Ok(text) if text == OFF => Ok(Some(false)),
+        Ok(text) => Err(unknown(&path, &text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::file(format!("{}: {error}", path.display()))),
+    }
+}
+
+fn unknown(path: &Path, text: &str) -> Failure {
+    Failure::file(format!("{}: {text:?} is neither {ON:?} nor {OFF:?}", path.display()))
+}
+
+/// The storage keys of an organization; `None`: nothing was ever encrypted here.
+pub(crate) fn storage_keys(data: &DataDir, org: OrgId) -> Result<Option<StorageKeys>, Failure> {
+    let Some(on) = remembered(data)? else { return Ok(None) };
+    Ok(Some(StorageKeys::new(keys::open(data, None)?, org, on)))
+}
+
+/// How the files of an organization are written and read.
+pub(crate) fn cipher(data: &DataDir, org: OrgId) -> Result<Arc<dyn FileCipher>, Failure> {
+    Ok(match storage_keys(data, org)? {
+        Some(keys) => Arc::new(keys),
+        None => Arc::new(ClearFiles),
+    })
+}

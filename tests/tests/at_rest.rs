@@ -1,0 +1,106 @@
+//! A data directory that is encrypted at rest: tables and routing snapshots are searched byte by byte. Then
+//! encryption is turned off, and the same search finds what it looked for.
+
+#![allow(clippy::expect_used, reason = "a test helper that cannot go on should fail the test")]
+
+mod center;
+
+use std::path::{Path, PathBuf};
+
+use center::{Center, leave};
+use ledgerline_tests::succeed;
+use serde_json::json;
+
+/// In the name of a queue: in payloads on the log, in rows, in routing snapshots.
+const CANARY: &str = "zqrestcanary";
+/// What the search looks for: the canary and the beginning of a routing snapshot.
+const NEEDLES: [&str; 2] = [CANARY, "LLSNAP01"];
+/// The log, which is not encrypted, and files of keys and credentials, which have rules of their own.
+const KEY_FILES: [&str; 6] =
+    ["log", "keys.redb", "kek", "token.key", "custody.key", "sql-users.json"];
+
+/// Files below a folder, the key files left out.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("folder") {
+        let path = entry.expect("entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match path.is_dir() {
+            _ if KEY_FILES.contains(&name.as_str()) => {}
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+fn holding(folder: &Path, needle: &str) -> Vec<PathBuf> {
+    let holds = |path: &PathBuf| {
+        let bytes = std::fs::read(path).expect("file");
+        bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
+    };
+    files(folder).into_iter().filter(holds).collect()
+}
+
+async fn use_it(folder: &Path, config: &Path, name: &str) -> PathBuf {
+    let center = Center::start(folder, Some(config)).await;
+    let queue = json!({"queue": [{"name": format!("{CANARY} {name}"), "channel_type": "voice"}]});
+    let (status, report) = center.post(&center.token, "/v1/config/apply", queue).await;
+    assert_eq!(status, 200, "{report}");
+    center.call("+4930555", name).await;
+    let (_, socket) = center.chat("Somebody", &["hello".to_owned()]).await;
+    leave(socket).await;
+    center.until("interaction.ended", if name == "on" { 2 } else { 4 }).await;
+    center.stop()
+}
+
+#[tokio::test]
+async fn no_byte_is_in_clear_with_encryption_on_and_the_search_finds_them_with_it_off() {
+    let folder = tempfile::tempdir().expect("folder");
+    let config = folder.path().join("ledgerline.toml");
+    let elsewhere = folder.path().join("kek-elsewhere");
+    let configure = |on: bool| {
+        let text = format!(
+            "[keys]\nkek_folder = \"{}\"\n[encryption]\nat_rest = {on}\n",
+            elsewhere.display()
+        );
+        std::fs::write(&config, text).expect("written");
+    };
+    configure(true);
+    let data = use_it(folder.path(), &config, "on").await;
+    let directory = data.to_string_lossy().into_owned();
+    assert!(files(&data).len() > 2, "{:?}", files(&data));
+    for needle in NEEDLES {
+        assert_eq!(holding(&data, needle), Vec::<PathBuf>::new(), "{needle}");
+    }
+
+    // What reads it finds everything, also without a configuration, and writes in the same way.
+    let ask = |sql: &str| succeed(&["sql", "--data", &directory, "--format", "csv", sql]);
+    let queues = "select name from config_entity where kind = 'queue' order by name";
+    assert!(ask(queues).contains(CANARY));
+    assert!(succeed(&["verify", "--data", &directory]).contains("log verified"));
+    let signed = succeed(&["audit", "checkpoint", "--data", &directory]);
+    let checkpoint = folder.path().join("outside");
+    std::fs::write(&checkpoint, signed).expect("written");
+    assert!(succeed(&["rebuild", "--data", &directory]).contains("identical"));
+    let said = succeed(&["keys", "rotate-storage", "--data", &directory]);
+    assert!(said.contains("from now on"), "{said}");
+    assert!(succeed(&["keys", "list", "--data", &directory]).contains("for new files"));
+    let number = ["--phone", "+4930555", "--reason", "asked"];
+    let _ = succeed(&[&["erase-subject", "--data", &directory][..], &number].concat());
+    for needle in NEEDLES {
+        assert_eq!(holding(&data, needle), Vec::<PathBuf>::new(), "{needle}");
+    }
+
+    // Off: what is encrypted stays readable, what is new is in clear.
+    configure(false);
+    let _ = use_it(folder.path(), &config, "off").await;
+    for needle in NEEDLES {
+        assert!(!holding(&data, needle).is_empty(), "{needle}");
+    }
+    let queues = ask(queues);
+    assert!(queues.contains(&format!("{CANARY} on")) && queues.contains(&format!("{CANARY} off")));
+    assert!(succeed(&["verify", "--data", &directory]).contains("log verified"));
+    let outside = checkpoint.to_string_lossy();
+    let _ = succeed(&["audit", "verify", "--data", &directory, "--checkpoint", &outside]);
+}
