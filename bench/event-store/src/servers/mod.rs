@@ -191,7 +191,7 @@ fn nats_config(kind: Kind, port: u16, directory: &Path) -> String {
     format!(
         "listen: \"127.0.0.1:{port}\"\n\
          jetstream {{\n  store_dir: \"{}\"\n  max_file_store: 40GB\n  {sync}\n  \
-         limits {{ max_batch_inflight_per_stream: 1000, max_batch_inflight_total: 1000 }}\n}}\n",
+         limits {{ batch {{ max_inflight_per_stream: 1000, max_inflight_total: 1000 }} }}\n}}\n",
         directory.join("jetstream").display()
     )
 }

@@ -104,7 +104,8 @@ impl Client for Kurrent {
                 let event = subscription.next().await;
                 Some((event, subscription))
             });
-            let due = events.map(|event| Ok(due_ns(&event?.get_original_event().data)));
+            let due = events
+                .map(|event| -> Outcome<u64> { Ok(due_ns(&event?.get_original_event().data)) });
             Ok(Some(due.boxed()))
         }
         .boxed()

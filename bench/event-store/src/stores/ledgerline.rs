@@ -15,7 +15,7 @@ use ledgerline_schemas::{Actor, NewEvent, Position, StreamId, Timestamp};
 
 use super::{Client, Stored, TaskWriter, ThreadWriter, Want, Writer};
 use crate::load::{Batch, Event, Load, RARE_TYPE, due_ns};
-use crate::outcome::Outcome;
+use crate::outcome::{Fault, Outcome};
 
 /// The organization of the measured log.
 pub(crate) const ORG: OrgId = OrgId::from_u128(1);
@@ -117,7 +117,7 @@ impl Client for Embedded {
             std::future::ready(match delivery {
                 Ok(Delivery::Event(event)) => Some(Ok(due_ns(&event.payload))),
                 Ok(Delivery::CaughtUp(_)) => None,
-                Err(error) => Some(Err(error.into())),
+                Err(error) => Some(Err(Fault::from(error))),
             })
         });
         std::future::ready(Ok(Some(due.boxed()))).boxed()

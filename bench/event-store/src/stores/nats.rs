@@ -67,7 +67,8 @@ impl Nats {
             ..push::OrderedConfig::default()
         };
         let consumer = self.context()?.get_stream(STREAM).await?.create_consumer(config).await?;
-        let due = consumer.messages().await?.map(|message| Ok(due_ns(&message?.payload)));
+        let messages = consumer.messages().await?;
+        let due = messages.map(|message| -> Outcome<u64> { Ok(due_ns(&message?.payload)) });
         Ok(due.boxed())
     }
 }

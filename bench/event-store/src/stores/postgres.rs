@@ -44,7 +44,7 @@ const SCHEMA: &str = "
 
 const INSERT: &str = "
     INSERT INTO events (id, stream, version, type, payload)
-    SELECT u.id, $1, $2 + u.place - 1, u.type, u.payload
+    SELECT u.id, $1::text, $2::bigint + u.place - 1, u.type, u.payload
     FROM unnest($3::uuid[], $4::text[], $5::bytea[]) WITH ORDINALITY AS u (id, type, payload, place)";
 
 const APPEND: &str = "SELECT append($1, $2, $3, $4)";

@@ -90,7 +90,7 @@ impl Client for Uma {
             let client = self.at(0)?;
             let head = client.head().await?;
             let events = client.subscribe(None, head).await?;
-            let due = events.map(|event| Ok(due_ns(&event?.event.data)));
+            let due = events.map(|event| -> Outcome<u64> { Ok(due_ns(&event?.event.data)) });
             Ok(Some(due.boxed()))
         }
         .boxed()
