@@ -20,6 +20,8 @@ pub(crate) struct FaultSet {
     pub(crate) no_sync_at_open: bool,
     pub(crate) sync_only_at_open: bool,
     pub(crate) retry_failed_sync: bool,
+    pub(crate) pack_without_sync: bool,
+    pub(crate) remove_before_packing: bool,
 }
 
 macro_rules! questions {
@@ -57,4 +59,8 @@ questions! {
     sync_only_at_open,
     /// Trusts a second sync after a failed one.
     retry_failed_sync,
+    /// Gives a packed segment its name, and removes the segment file, before its sync.
+    pack_without_sync,
+    /// Removes the segment file before the packed one has its name.
+    remove_before_packing,
 }

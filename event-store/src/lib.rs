@@ -41,6 +41,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod archive;
+pub mod backup;
 pub mod capability;
 pub mod crypt;
 pub mod custody;
@@ -48,6 +50,7 @@ mod disk;
 pub mod embedded;
 pub mod engine;
 mod fault;
+mod files;
 mod index;
 pub mod kurrent;
 pub mod log;
@@ -58,10 +61,13 @@ mod segment;
 pub mod simulation;
 pub mod subscribe;
 mod validate;
+mod vault;
 
 pub use embedded::{EmbeddedLog, OpenError, Options};
+pub use files::{Kept, LogFiles, SegmentFile};
 pub use log::{
     Append, AppendError, Appended, Direction, EventReader, EventWriter, Expected, Filter, Page,
     ReadError, Submitted,
 };
 pub use subscribe::{Delivery, Subscription};
+pub use vault::ArchiveReader;

@@ -10,6 +10,7 @@ use ledgerline_schemas::{NewEvent, Position, Recorded, StreamId, Timestamp, Vers
 use tokio::sync::{oneshot, watch};
 
 use crate::capability::Capabilities;
+use crate::vault::Damage;
 
 /// What a stream's head must be for an append to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,10 +116,19 @@ pub enum ReadError {
     },
     /// Input or output failed.
     #[error("reading the log failed: {0}")]
-    Io(#[from] std::io::Error),
+    Io(#[source] std::io::Error),
     /// The log was closed.
     #[error("the log is closed")]
     Closed,
+}
+
+impl From<std::io::Error> for ReadError {
+    fn from(error: std::io::Error) -> Self {
+        match Damage::of(&error).cloned() {
+            Some(Damage { file, reason }) => Self::Damaged { place: file, reason },
+            None => Self::Io(error),
+        }
+    }
 }
 
 /// An append that has its place in the order and is on its way to stable storage.

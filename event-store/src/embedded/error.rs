@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ledgerline_schemas::id::OrgId;
 
 use crate::segment::recovery::Problem;
+use crate::vault::Damage;
 
 /// The log was not opened. Nothing that is part of a log was changed.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +75,12 @@ pub(crate) struct At(pub(crate) PathBuf);
 impl At {
     pub(crate) fn io(&self, what: &'static str) -> impl FnOnce(io::Error) -> OpenError {
         let directory = self.0.clone();
-        move |source| OpenError::Io { directory, what, source }
+        move |source| match Damage::of(&source).cloned() {
+            Some(Damage { file, reason }) => {
+                OpenError::Damaged { directory, segment: file, offset: 0, reason }
+            }
+            None => OpenError::Io { directory, what, source },
+        }
     }
 
     pub(crate) fn damaged(&self, segment: &str, offset: u64, reason: &str) -> OpenError {

@@ -38,9 +38,11 @@ pub use read::{Scan, Verified};
 use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence};
 use crate::disk::os::OsDisk;
 use crate::fault::Faults;
+use crate::files::LogFiles;
 use crate::log::{
     Append, AppendError, Direction, EventReader, EventWriter, Filter, Page, ReadError, Submitted,
 };
+use crate::vault::{Keeper, Vault};
 use checkpoints::Checkpoints;
 use error::At;
 use state::Shared;
@@ -55,6 +57,8 @@ struct Inner {
     shared: Arc<Shared>,
     checkpoints: Option<Checkpoints>,
     writer: Option<JoinHandle<()>>,
+    files: Option<LogFiles>,
+    _keeper: Option<Keeper>,
     /// Holds the lock on the directory; released after the writer has ended.
     _lock: Option<File>,
 }
@@ -90,19 +94,26 @@ impl EmbeddedLog {
             TryLockError::Error(error) => at.io("locking the directory")(error),
         })?;
         let disk = OsDisk::open(directory).map_err(at.io("opening the directory"))?;
+        let vault = Vault::open(Arc::new(disk), options.vault(), Faults::default())
+            .map_err(at.io("tidying the segments"))?;
+        let vault = Arc::new(vault);
         let (shared, committer) =
-            open::open(Arc::new(disk), &at, org_id, &options, Faults::default())?;
+            open::open(vault.clone(), &at, org_id, &options, Faults::default())?;
         let checkpoints = Checkpoints::open(directory)
             .map_err(|reason| OpenError::Checkpoints { directory: directory.to_owned(), reason })?;
         let writer = std::thread::Builder::new()
             .name("log-writer".to_owned())
             .spawn(move || committer.run())
             .map_err(at.io("starting the writer"))?;
+        let files = LogFiles::new(vault.clone());
+        let keeper = Keeper::start(vault).map_err(at.io("starting the keeper of segments"))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 shared,
                 checkpoints: Some(checkpoints),
                 writer: Some(writer),
+                files: Some(files),
+                _keeper: Some(keeper),
                 _lock: Some(lock),
             }),
         })
@@ -111,7 +122,16 @@ impl EmbeddedLog {
     /// A handle without a writer thread: whoever has the committer drives it.
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn driven(shared: Arc<Shared>) -> Self {
-        Self { inner: Arc::new(Inner { shared, checkpoints: None, writer: None, _lock: None }) }
+        Self {
+            inner: Arc::new(Inner {
+                shared,
+                checkpoints: None,
+                writer: None,
+                files: None,
+                _keeper: None,
+                _lock: None,
+            }),
+        }
     }
 
     /// Reads through the log after a position up to its present head, in order, verifying every frame:
@@ -127,6 +147,12 @@ impl EmbeddedLog {
     /// [`ReadError`] naming the first bad place.
     pub fn verify(&self) -> Result<Verified, ReadError> {
         read::verify(&self.inner.shared)
+    }
+
+    /// Its segment files; `None` of a log without a directory of its own.
+    #[must_use]
+    pub fn files(&self) -> Option<LogFiles> {
+        self.inner.files.clone()
     }
 
     fn checkpoints(&self) -> Result<&Checkpoints, ReadError> {

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ledgerline_schemas::Timestamp;
 
 use crate::segment::writer::Sizes;
+use crate::vault::{self, ArchiveReader};
 
 /// Gives the time that becomes `recorded_at`.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -25,6 +26,14 @@ pub struct Options {
     pub group_bytes_max: usize,
     /// Most bytes of appends that may wait for the disk; default 256 MiB. Above it appends are refused.
     pub waiting_bytes_max: usize,
+    /// Sealed segments that stay as they were written; older ones are packed in the background. Default 4;
+    /// `None`: none is packed.
+    pub raw_segments: Option<usize>,
+    /// Most bytes of unpacked blocks kept in memory for reading packed and archived segments; default 64
+    /// MiB.
+    pub block_cache_bytes: usize,
+    /// Where segments are read from that are in an archive only. Without it, they cannot be read.
+    pub archive: Option<Arc<dyn ArchiveReader>>,
     /// The clock; default the system's.
     pub clock: Clock,
     /// Salts; default the operating system's random numbers.
@@ -38,6 +47,9 @@ impl Default for Options {
             reserve_step_bytes: 1 << 20,
             group_bytes_max: 8 << 20,
             waiting_bytes_max: 256 << 20,
+            raw_segments: Some(4),
+            block_cache_bytes: 64 << 20,
+            archive: None,
             clock: Arc::new(system_time),
             salt: Arc::new(random_salt),
         }
@@ -51,11 +63,22 @@ impl fmt::Debug for Options {
             .field("reserve_step_bytes", &self.reserve_step_bytes)
             .field("group_bytes_max", &self.group_bytes_max)
             .field("waiting_bytes_max", &self.waiting_bytes_max)
+            .field("raw_segments", &self.raw_segments)
+            .field("block_cache_bytes", &self.block_cache_bytes)
+            .field("archive", &self.archive)
             .finish_non_exhaustive()
     }
 }
 
 impl Options {
+    pub(crate) fn vault(&self) -> vault::Settings {
+        vault::Settings {
+            cache_bytes: self.block_cache_bytes,
+            raw_segments: self.raw_segments,
+            archive: self.archive.clone(),
+        }
+    }
+
     pub(crate) const fn sizes(&self) -> Sizes {
         Sizes { segment_bytes: self.segment_bytes, step_bytes: self.reserve_step_bytes }
     }

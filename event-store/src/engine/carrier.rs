@@ -75,6 +75,11 @@ pub trait Carrier: Send + Sync + fmt::Debug + 'static {
     /// Longest entry it carries, bytes.
     fn entry_bytes_max(&self) -> usize;
 
+    /// Most bytes of entries in one [`Carrier::append`], at least [`Carrier::entry_bytes_max`].
+    fn append_bytes_max(&self) -> usize {
+        self.entry_bytes_max()
+    }
+
     /// Where the next entry would be.
     ///
     /// # Errors
@@ -93,5 +98,9 @@ pub trait Carrier: Send + Sync + fmt::Debug + 'static {
 
     /// All entries from a place on, in order, each once, and those that come, without end. Ends after an
     /// error; the caller begins again behind what it has got.
+    ///
+    /// A lost connection is an error ([`CarrierError::Unavailable`]), not something to go over silently: the
+    /// caller then looks whether the entries it has read are still there, because an engine that acknowledges
+    /// from memory may have lost them.
     fn follow(&self, from: Offset) -> BoxStream<'static, Result<Carried, CarrierError>>;
 }

@@ -14,10 +14,12 @@ use tokio::sync::watch;
 use super::Variant;
 use super::random::Random;
 use super::truth::Truth;
+use crate::disk::Disk;
 use crate::disk::sim::SimDisk;
 use crate::embedded::error::At;
 use crate::embedded::{EmbeddedLog, OpenError, Options, open};
 use crate::log::{EventReader as _, EventWriter as _, Submitted};
+use crate::vault::Vault;
 
 const ORG: OrgId = OrgId::from_u128(7);
 
@@ -105,6 +107,9 @@ pub(crate) fn options(plan: &Plan) -> Options {
     Options {
         segment_bytes,
         reserve_step_bytes,
+        raw_segments: Some(random.index(3)),
+        // A few blocks at most: what is read comes from the disk.
+        block_cache_bytes: 16 << 10,
         clock: Arc::new(|| Timestamp::from_micros(1)),
         salt: Arc::new(move || {
             let mut salts = salts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,7 +126,8 @@ pub(crate) fn live(disk: SimDisk, mut truth: Truth, plan: &Plan) -> Result<Life,
     let witness = Arc::new(Mutex::new(Witness { claimed: truth.claimed, ..Witness::default() }));
     let seen = Arc::clone(&witness);
     disk.observe(Some(Box::new(move |_| locked(&seen).look())));
-    let (shared, mut committer) = open_on(&disk, plan).map_err(|error| error.to_string())?;
+    let vault = vault_on(&disk, plan).map_err(|error| error.to_string())?;
+    let (shared, mut committer) = open_vault(&vault, plan).map_err(|error| error.to_string())?;
     let log = EmbeddedLog::driven(Arc::clone(&shared));
     truth.settle(&log)?;
     {
@@ -143,6 +149,9 @@ pub(crate) fn live(disk: SimDisk, mut truth: Truth, plan: &Plan) -> Result<Life,
             locked(&witness).waiting.push(submitted);
         }
         committer.commit(shared.waiting_group());
+        if random.one_in(2) {
+            pack_due(&vault).map_err(|error| format!("packing failed on a good disk: {error}"))?;
+        }
     }
     if plan.close {
         shared.close();
@@ -162,11 +171,27 @@ pub(crate) fn live(disk: SimDisk, mut truth: Truth, plan: &Plan) -> Result<Life,
     Ok(Life { disk, truth, claims, first_op })
 }
 
-/// Opens the log on a disk, without a writer thread.
-pub(crate) fn open_on(
-    disk: &SimDisk,
+/// Packs what the keeper would pack now.
+pub(crate) fn pack_due(vault: &Vault) -> std::io::Result<()> {
+    vault.due()?.into_iter().try_for_each(|base| vault.pack(base).map(|_| ()))
+}
+
+fn place() -> At {
+    At(PathBuf::from("(simulated)"))
+}
+
+/// The segments on a disk, without a thread that packs them.
+pub(crate) fn vault_on(disk: &SimDisk, plan: &Plan) -> Result<Arc<Vault>, OpenError> {
+    Vault::open(Arc::new(disk.clone()), options(plan).vault(), plan.variant.faults())
+        .map(Arc::new)
+        .map_err(place().io("tidying the segments"))
+}
+
+/// Opens the log in a vault, without a writer thread.
+pub(crate) fn open_vault(
+    vault: &Arc<Vault>,
     plan: &Plan,
 ) -> Result<(Arc<crate::embedded::state::Shared>, crate::embedded::commit::Committer), OpenError> {
-    let at = At(PathBuf::from("(simulated)"));
-    open::open(Arc::new(disk.clone()), &at, ORG, &options(plan), plan.variant.faults())
+    let disk: Arc<dyn Disk> = vault.clone();
+    open::open(disk, &place(), ORG, &options(plan), plan.variant.faults())
 }

@@ -60,11 +60,15 @@ pub enum Variant {
     SyncOnlyAtOpen,
     /// Syncs again after a failed sync and takes that for success.
     RetryFailedSync,
+    /// Gives a packed segment its name before its sync.
+    PackWithoutSync,
+    /// Removes a segment file before the packed one has its name.
+    RemoveBeforePacking,
 }
 
 impl Variant {
     /// Every broken variant.
-    pub const BROKEN: [Self; 10] = [
+    pub const BROKEN: [Self; 12] = [
         Self::NoSync,
         Self::AcknowledgeBeforeSync,
         Self::VisibleBeforeDurable,
@@ -75,6 +79,8 @@ impl Variant {
         Self::NoSyncAtOpen,
         Self::SyncOnlyAtOpen,
         Self::RetryFailedSync,
+        Self::PackWithoutSync,
+        Self::RemoveBeforePacking,
     ];
 
     fn faults(self) -> Faults {
@@ -86,6 +92,8 @@ impl Variant {
             no_sync_at_open: self == Self::NoSyncAtOpen,
             sync_only_at_open: self == Self::SyncOnlyAtOpen,
             retry_failed_sync: self == Self::RetryFailedSync,
+            pack_without_sync: self == Self::PackWithoutSync,
+            remove_before_packing: self == Self::RemoveBeforePacking,
             ..FaultSet::default()
         };
         Faults { set }

@@ -99,7 +99,12 @@ fn suffer(
     plan: &Plan,
     random: &mut Random,
 ) -> Result<End, String> {
-    let (shared, mut committer) = match life::open_on(disk, plan) {
+    let vault = match life::vault_on(disk, plan) {
+        Ok(vault) => vault,
+        Err(OpenError::Io { .. }) => return Ok(End::NotOpened),
+        Err(error) => return Err(format!("trouble was taken for something else: {error}")),
+    };
+    let (shared, mut committer) = match life::open_vault(&vault, plan) {
         Ok(opened) => opened,
         Err(OpenError::Io { .. }) => return Ok(End::NotOpened),
         Err(error) => return Err(format!("trouble was taken for something else: {error}")),
@@ -121,6 +126,11 @@ fn suffer(
             return refuses(&log, truth, plan, &mut committer, random);
         }
         truth.shows(&log)?;
+        if random.one_in(2) {
+            // What does not get packed stays as it is, and everything goes on.
+            let _ = life::pack_due(&vault);
+            truth.shows(&log)?;
+        }
     }
     if plan.close {
         shared.close();
