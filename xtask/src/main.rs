@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask help`.
 
 mod deny;
+mod event_store_bench;
 mod fluvio_suite;
 mod kurrent_clients;
 mod packages;
@@ -19,7 +20,8 @@ cargo xtask <verb>
   deny       licences, bans and sources of all dependencies (--advisories: also known advisories)
   crash      simulated power cuts and failing disks: cargo xtask crash [--count N] [--seed N]
   kill       the kill -9 loop: cargo xtask kill [--rounds N]
-  bench      the benchmarks; prints the tables of docs/benchmarks.md
+  bench      the benchmarks; prints the tables of docs/benchmarks.md:
+             cargo xtask bench [--only event_store|routing|import|analyzer] [-- OPTIONS OF event_store]
   kurrent-clients
              the official KurrentDB clients (Rust, Node, Python) against the built server;
              installs them: cargo xtask kurrent-clients [--only rust|node|python] [--binary FILE]

@@ -16,10 +16,15 @@ pub(crate) fn install() -> Result<(), String> {
         say("── system packages: all there (sipp, psql)");
         return Ok(());
     }
+    install_these(&missing)
+}
+
+/// Installs Debian packages where it may; otherwise says what to install.
+pub(crate) fn install_these(missing: &[&str]) -> Result<(), String> {
     let list = missing.join(" ");
     if !exists("apt-get") || !may_install() {
         return Err(format!(
-            "the tests need these system packages, which cannot be installed from here: {list}\n\
+            "these system packages are needed and cannot be installed from here: {list}\n\
              On Debian or Ubuntu: sudo apt-get install {list}"
         ));
     }
@@ -27,7 +32,7 @@ pub(crate) fn install() -> Result<(), String> {
     update.env("DEBIAN_FRONTEND", "noninteractive");
     step_with(update, "apt-get update")?;
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
-    arguments.extend(&missing);
+    arguments.extend(missing);
     let mut install = command("apt-get", &arguments);
     install.env("DEBIAN_FRONTEND", "noninteractive");
     step_with(install, &format!("apt-get install {list}"))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::run::{command, exists, option, root, say, step, step_with};
-use crate::{deny, packages};
+use crate::{deny, event_store_bench, packages};
 
 /// Everything CI runs.
 pub(crate) fn test() -> Result<(), String> {
@@ -61,16 +61,27 @@ pub(crate) fn kill(arguments: &[String]) -> Result<(), String> {
     step_with(run, &format!("{rounds} kills"))
 }
 
-/// The benchmarks. Built with the whole workspace: a package by itself has other features of its
-/// dependencies, and they would all be built once more.
+/// The benchmarks; what follows `--` is for `event_store`. The others are built with the whole workspace: a
+/// package by itself has other features of its dependencies, and they would all be built once more.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
-    let only = option(arguments, "--only");
-    step("cargo", &["build", "--release", "--workspace", "--bins"])?;
+    let (arguments, rest) = match arguments.iter().position(|it| it == "--") {
+        Some(at) => (arguments.get(..at), arguments.get(at + 1..)),
+        None => (Some(arguments), None),
+    };
+    let only = option(arguments.unwrap_or_default(), "--only");
     let folder =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let folder = root().join(folder).join("release");
+    let folder = root().join(folder);
+    if only.is_none_or(|only| only == "event_store") {
+        event_store_bench::run(&folder, rest.unwrap_or_default())?;
+    }
+    if only == Some("event_store") {
+        return Ok(());
+    }
+    step("cargo", &["build", "--release", "--workspace", "--bins"])?;
+    let folder = folder.join("release");
     let months = months();
-    for name in ["event_store", "routing", "import", "analyzer"] {
+    for name in ["routing", "import", "analyzer"] {
         if only.is_some_and(|only| only != name) {
             continue;
         }

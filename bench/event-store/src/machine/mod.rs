@@ -1,0 +1,6 @@
+//! What the operating system tells about processes, the disk and the machine.
+
+pub(crate) mod awake;
+pub(crate) mod disk;
+pub(crate) mod facts;
+pub(crate) mod processes;
