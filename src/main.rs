@@ -4,6 +4,7 @@
 mod certificate;
 mod cli;
 mod command;
+mod custody;
 mod data_dir;
 mod demo;
 mod failure;

@@ -30,8 +30,18 @@ pub(crate) struct Settings {
     pub(crate) chat: ChatSettings,
     /// Keys of personal data.
     pub(crate) keys: Keys,
+    /// Custody of the log.
+    pub(crate) custody: Custody,
     /// Logs.
     pub(crate) log: Log,
+}
+
+/// Custody of the log.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Custody {
+    /// Time between two signed checkpoints, s; 0: none while serving.
+    pub(crate) checkpoint_every_s: u64,
 }
 
 /// Keys of personal data.
@@ -134,6 +144,7 @@ impl Default for Settings {
             kurrent: Kurrent::default(),
             chat: ChatSettings::default(),
             keys: Keys::default(),
+            custody: Custody::default(),
             log: Log::default(),
         }
     }
@@ -183,6 +194,12 @@ impl Default for Kurrent {
             private_key: None,
             connections_max: 200,
         }
+    }
+}
+
+impl Default for Custody {
+    fn default() -> Self {
+        Self { checkpoint_every_s: 300 }
     }
 }
 
