@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ledgerline_ingest::privacy::Person;
@@ -268,30 +268,32 @@ pub(crate) enum AuditVerb {
     Export(AuditExport),
 }
 
+impl AuditVerb {
+    /// Whom it asks, if it may be a running server.
+    pub(crate) const fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Key(arguments) => Some(&arguments.target),
+            Self::Checkpoint(arguments) => Some(&arguments.target),
+            Self::Prove(arguments) => Some(&arguments.target),
+            Self::Export(arguments) => Some(&arguments.target),
+            Self::Verify(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct AuditKey {
     #[command(flatten)]
-    pub(crate) local: Local,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditCheckpoint {
     #[command(flatten)]
-    pub(crate) local: Local,
+    pub(crate) target: Target,
     /// An older checkpoint: print the proof that the new one continues it, with the new one in it.
     #[arg(long, value_name = "FILE")]
     pub(crate) since: Option<PathBuf>,
-}
-
-/// One organization of a data directory that no server uses now.
-#[derive(Debug, Args)]
-pub(crate) struct LocalOne {
-    /// Data directory.
-    #[arg(long, value_name = "DIR", default_value = "./ledgerline-data")]
-    pub(crate) data: PathBuf,
-    /// The organization, by name or id; may be left out when there is one.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) org: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -299,7 +301,7 @@ pub(crate) struct AuditProve {
     /// The interaction's id.
     pub(crate) interaction: String,
     #[command(flatten)]
-    pub(crate) local: LocalOne,
+    pub(crate) target: Target,
     /// Write POSITION.tlog-proof files to this folder instead of printing the proofs.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -325,7 +327,7 @@ pub(crate) struct AuditExport {
     /// The interaction's id.
     pub(crate) interaction: String,
     #[command(flatten)]
-    pub(crate) local: LocalOne,
+    pub(crate) target: Target,
     /// Folder to write to; made if absent, otherwise it must be empty.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -406,6 +408,13 @@ pub(crate) struct NamedPerson {
     /// With --kind: the value, exactly as it was sealed.
     #[arg(long, value_name = "VALUE", requires = "kind")]
     value: Option<String>,
+}
+
+impl Target {
+    /// The data directory, where no server was named.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new("./ledgerline-data"))
+    }
 }
 
 impl NamedPerson {

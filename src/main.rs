@@ -6,6 +6,7 @@ mod backup_set;
 mod certificate;
 mod cli;
 mod command;
+mod custody;
 mod data_dir;
 mod demo;
 #[cfg(test)]

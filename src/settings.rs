@@ -38,8 +38,18 @@ pub(crate) struct Settings {
     pub(crate) storage: Storage,
     /// Encryption of files.
     pub(crate) encryption: Encryption,
+    /// Custody of the log.
+    pub(crate) custody: Custody,
     /// Logs.
     pub(crate) log: Log,
+}
+
+/// Custody of the log.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Custody {
+    /// Time between two signed checkpoints, s; 0: none while serving.
+    pub(crate) checkpoint_every_s: u64,
 }
 
 /// Keys of personal data.
@@ -173,6 +183,7 @@ impl Default for Settings {
             engine: Engine::default(),
             storage: Storage::default(),
             encryption: Encryption::default(),
+            custody: Custody::default(),
             log: Log::default(),
         }
     }
@@ -258,6 +269,12 @@ impl Default for Kurrent {
             private_key: None,
             connections_max: 200,
         }
+    }
+}
+
+impl Default for Custody {
+    fn default() -> Self {
+        Self { checkpoint_every_s: 300 }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ledgerline_access::{ScramCredentials, TokenIssuer};
-use ledgerline_analyzer_api as analyzer;
+use ledgerline_analyzer_api::{self as analyzer, Custodian};
 use ledgerline_event_store::engine::{Mirror, Role};
 use ledgerline_event_store::kurrent;
 use ledgerline_event_store::{EmbeddedLog, EventReader as _};
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::at_rest;
 use crate::certificate;
+use crate::custody::{self, Custodians};
 use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
 use crate::keys;
@@ -44,6 +46,7 @@ pub(crate) struct Addresses {
 
 struct Running {
     known: Known,
+    custodian: Option<Arc<Custodian>>,
     log: Arc<EmbeddedLog>,
     projections: Projections,
     engine: Engine,
@@ -57,6 +60,8 @@ pub(crate) struct System {
     pub(crate) users: ScramCredentials,
     organizations: Vec<Running>,
     opened: Opened,
+    custodians: Custodians,
+    sign_at_end: bool,
     realtime: RealtimeState,
     doors_close: CancellationToken,
     voice_close: CancellationToken,
@@ -97,6 +102,8 @@ impl System {
             Failure::unavailable(format!("http.listen {}: {error}", settings.http.listen))
         })?;
         let opened = Opened::default();
+        let custodians = Custodians::default();
+        let doors_close = CancellationToken::new();
         let doors = Doors::new(issuer.clone());
         let realtime = RealtimeState::new(issuer.clone(), realtime::Limits::default())
             .map_err(Failure::software)?;
@@ -130,10 +137,18 @@ impl System {
             doors.add(organization);
             opened.add(known.org_id, Open { log: log.clone(), projections: projections.clone() });
             voice_doors.push(door(&known, &handle, calls));
-            organizations.push(Running { known, log, projections, engine, mirror });
+            let custodian = custodians.add(data, &known, log.clone())?;
+            if let Some(custodian) = custodian.clone()
+                && let every @ 1.. = settings.custody.checkpoint_every_s
+            {
+                let (name, every) = (known.name.clone(), Duration::from_secs(every));
+                let close = doors_close.clone();
+                tasks.push(custody::sign_regularly(name, custodian, every, close));
+            }
+            organizations.push(Running { known, custodian, log, projections, engine, mirror });
         }
-        let state = analyzer_state(&opened, &issuer, &users)?;
-        let doors_close = CancellationToken::new();
+        let state =
+            analyzer_state(&opened, &issuer, &users)?.with_custody(Arc::new(custodians.clone()));
         let sql = if settings.sql.enabled {
             let config = pgwire_config(settings, data);
             let (address, task) =
@@ -206,6 +221,8 @@ impl System {
             users,
             organizations,
             opened,
+            custodians,
+            sign_at_end: settings.custody.checkpoint_every_s > 0,
             realtime,
             doors_close,
             voice_close,
@@ -276,13 +293,21 @@ impl System {
             task.abort();
         }
         self.opened.clear();
+        self.custodians.clear();
         for running in self.organizations {
-            let Running { known, log, projections, engine, mirror } = running;
+            let Running { known, custodian, log, projections, engine, mirror } = running;
             drop(mirror);
             if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {
                 tracing::error!(organization = %known.name, "the engine ended badly");
             }
             projections.stop().await;
+            if let Some(custodian) = custodian.filter(|_| self.sign_at_end) {
+                let name = known.name.clone();
+                let signing = tokio::task::spawn_blocking(move || custody::sign(&name, &custodian));
+                if signing.await.is_err() {
+                    tracing::error!(organization = %known.name, "signing a checkpoint ended badly");
+                }
+            }
             tracing::info!(organization = %known.name, head = log.head().0, "closed");
         }
     }

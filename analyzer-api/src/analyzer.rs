@@ -15,6 +15,7 @@ use ledgerline_schemas::{Event, Position};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use crate::custody::CustodySource;
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::govern::stream::RowStream;
@@ -43,6 +44,7 @@ pub struct Ports {
 pub struct AnalyzerState {
     pub(crate) engine: Engine,
     pub(crate) ports: Ports,
+    pub(crate) custody: Option<Arc<dyn CustodySource>>,
 }
 
 /// Through which door a question came; part of its access event.
@@ -89,7 +91,14 @@ impl AnalyzerState {
     /// State over an engine and its ports.
     #[must_use]
     pub const fn new(engine: Engine, ports: Ports) -> Self {
-        Self { engine, ports }
+        Self { engine, ports, custody: None }
+    }
+
+    /// The same with custody of the logs: its addresses answer that they are not ready without.
+    #[must_use]
+    pub fn with_custody(mut self, custody: Arc<dyn CustodySource>) -> Self {
+        self.custody = Some(custody);
+        self
     }
 
     /// Answers a question. The rows are computed while they are read.

@@ -15,6 +15,7 @@
 //! * Every question, refusal and history view is an event before its answer is complete.
 
 pub mod analyzer;
+pub mod custody;
 mod engine;
 mod error;
 pub mod format;
@@ -33,6 +34,7 @@ mod sql;
 mod table;
 
 pub use analyzer::{AnalyzerState, Answer, Door, Ports, Question};
+pub use custody::{Custodian, CustodySource};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use http::router;

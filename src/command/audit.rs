@@ -1,5 +1,6 @@
 //! `ledgerline audit`: custody of the log.
 
+mod server;
 mod verify;
 
 use std::path::Path;
@@ -15,7 +16,8 @@ use ledgerline_schemas::event::access::AccessHistoryViewed;
 use ledgerline_schemas::id::InteractionId;
 use ledgerline_schemas::{Event, Position, StreamId, Version};
 
-use crate::cli::{Audit, AuditCheckpoint, AuditExport, AuditKey, AuditProve, AuditVerb, LocalOne};
+use crate::cli::{Audit, AuditCheckpoint, AuditExport, AuditKey, AuditProve, AuditVerb, Target};
+use crate::command::client::Server;
 use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
 use crate::organization::open_log_to_read;
@@ -23,6 +25,15 @@ use crate::output::{print, say};
 
 /// Runs one of the verbs.
 pub(crate) async fn run(arguments: Audit) -> Result<(), Failure> {
+    if let Some(server) = arguments.verb.target().map(Server::of).transpose()?.flatten() {
+        return match &arguments.verb {
+            AuditVerb::Key(_) => server::key(&server).await,
+            AuditVerb::Checkpoint(arguments) => server::checkpoint(&server, arguments).await,
+            AuditVerb::Prove(arguments) => server::prove(&server, arguments).await,
+            AuditVerb::Export(arguments) => server::export(&server, arguments).await,
+            AuditVerb::Verify(_) => Ok(()),
+        };
+    }
     tokio::task::spawn_blocking(move || match arguments.verb {
         AuditVerb::Key(arguments) => key(&arguments),
         AuditVerb::Checkpoint(arguments) => checkpoint(&arguments),
@@ -40,8 +51,9 @@ fn hold(path: &Path) -> Result<(DataDir, Held), Failure> {
     match data.hold() {
         Ok(held) => Ok((data, held)),
         Err(failure) if failure.code() == Failure::busy("").code() => Err(Failure::busy(format!(
-            "{}: a running server (or another command) uses this data directory; `ledgerline audit` reads the \
-             files themselves: stop the server first, or audit a copy",
+            "{}: a running server (or another command) uses this data directory; this reads the files \
+             themselves: stop the server first, or audit a copy; `key`, `checkpoint`, `prove` and `export` also \
+             ask a running server (--server)",
             path.display()
         ))),
         Err(failure) => Err(failure),
@@ -83,9 +95,9 @@ impl Kept {
         Ok(Self { known, log, custody })
     }
 
-    fn one(local: &LocalOne) -> Result<(Self, Held), Failure> {
-        let (data, held) = hold(&local.data)?;
-        let known = data.choose(local.org.as_deref())?;
+    fn one(target: &Target) -> Result<(Self, Held), Failure> {
+        let (data, held) = hold(target.data())?;
+        let known = data.choose(target.org.as_deref())?;
         Ok((Self::open(&data, known)?, held))
     }
 
@@ -124,26 +136,26 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 fn key(arguments: &AuditKey) -> Result<(), Failure> {
-    let data = DataDir::existing(&arguments.local.data)?;
+    let data = DataDir::existing(arguments.target.data())?;
     let key = match CustodyKey::open(data.root()).map_err(Failure::file)? {
         Some(key) => key,
         None => {
             // Reading it needs nobody's leave; of two that make one, only one may.
-            let (data, _held) = hold(&arguments.local.data)?;
+            let (data, _held) = hold(arguments.target.data())?;
             CustodyKey::open_or_create(data.root()).map_err(Failure::file)?
         }
     };
-    for known in data.choose_or_all(arguments.local.org.as_deref())? {
+    for known in data.choose_or_all(arguments.target.org.as_deref())? {
         say(&key.vkey(&origin(known.org_id)));
     }
     Ok(())
 }
 
 fn checkpoint(arguments: &AuditCheckpoint) -> Result<(), Failure> {
-    let (data, _held) = hold(&arguments.local.data)?;
+    let (data, _held) = hold(arguments.target.data())?;
     let since = arguments.since.as_deref().map(|path| Ok((path, read(path)?))).transpose()?;
     let mut printed = 0;
-    for known in data.choose_or_all(arguments.local.org.as_deref())? {
+    for known in data.choose_or_all(arguments.target.org.as_deref())? {
         if since.as_ref().is_some_and(|(_, note)| !is_about(note, &known)) {
             continue;
         }
@@ -185,7 +197,7 @@ impl Kept {
 
 fn prove(arguments: &AuditProve) -> Result<(), Failure> {
     let interaction = interaction(&arguments.interaction)?;
-    let (mut kept, _held) = Kept::one(&arguments.local)?;
+    let (mut kept, _held) = Kept::one(&arguments.target)?;
     let failed = failed(&kept.known);
     let stream = kept.cover(interaction)?;
     let events = kept.custody.covered(&*kept.log, &stream).map_err(&failed)?;
@@ -214,7 +226,7 @@ fn prove(arguments: &AuditProve) -> Result<(), Failure> {
 
 fn export(arguments: &AuditExport) -> Result<(), Failure> {
     let interaction = interaction(&arguments.interaction)?;
-    let (mut kept, _held) = Kept::one(&arguments.local)?;
+    let (mut kept, _held) = Kept::one(&arguments.target)?;
     let failed = failed(&kept.known);
     let since = arguments.since.as_deref().map(|path| Ok((path, read(path)?))).transpose()?;
     let stream = kept.cover(interaction)?;

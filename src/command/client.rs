@@ -1,6 +1,6 @@
 //! A running server, asked over HTTP.
 
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::cli::Target;
@@ -26,6 +26,16 @@ impl Server {
         Ok(Some(Self { client: Client::new(), base, token }))
     }
 
+    /// Sends text; as [`Server::ask`].
+    pub(crate) async fn send_text(&self, path: &str, text: String) -> Result<Response, Failure> {
+        let request = self.request(Method::POST, path).header("content-type", "text/plain");
+        self.answer(request.body(text)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
+    }
+
     /// Asks; an answer that is no success becomes a failure with the server's own words.
     pub(crate) async fn ask(
         &self,
@@ -34,14 +44,14 @@ impl Server {
         accept: &str,
         body: Option<Value>,
     ) -> Result<Response, Failure> {
-        let mut request = self
-            .client
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(&self.token)
-            .header("accept", accept);
+        let mut request = self.request(method, path).header("accept", accept);
         if let Some(body) = body {
             request = request.json(&body);
         }
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let response = request
             .send()
             .await

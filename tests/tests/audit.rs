@@ -354,3 +354,85 @@ fn what_is_wrong_is_said() {
     bakery.refused(&["verify"], 75, &["running server", "stop the server first"]);
     assert_eq!(server.stop(), 0);
 }
+
+#[test]
+fn a_running_server_signs_proves_and_exports() {
+    let bakery = Bakery::new();
+    let interaction = bakery.interaction();
+    let offline = bakery.good(&["checkpoint"]);
+    let first = bakery.path("first");
+    fs::write(&first, &offline).expect("written");
+    let vkey = bakery.good(&["key"]);
+    let settings = bakery.path("serve.toml");
+    fs::write(&settings, "organizations = [\"bakery\"]\n").expect("written");
+    let token = |role: &str| {
+        let made = succeed(&["token", "--data", &bakery.data, "--org", "bakery", "--role", role]);
+        made.trim().to_owned()
+    };
+    let (auditor, analyst) = (token("auditor"), token("analyst"));
+    let server = Server::start(Path::new(&bakery.data), Some(&settings));
+    let asks = |token: &str, arguments: &[&str]| {
+        let (verb, rest) = arguments.split_first().expect("a verb");
+        let to = ["audit", verb, "--server", &server.url(), "--token", token];
+        run(&[to.as_slice(), rest].concat())
+    };
+    let good = |arguments: &[&str]| {
+        let said = asks(&auditor, arguments);
+        assert_eq!(said.code, 0, "{arguments:?}\n{}\n{}", said.out, said.err);
+        said.out
+    };
+    let denied = asks(&analyst, &["checkpoint"]);
+    assert_eq!(denied.code, 77, "{}", denied.err);
+    assert!(denied.err.contains("auditors"), "{}", denied.err);
+
+    assert_eq!(good(&["key"]), vkey);
+    let signed = good(&["checkpoint"]);
+    // The refusal above is on the log, so there is something new to sign.
+    assert!(size_of(&signed) > size_of(&offline), "{signed}");
+    let proof = good(&["checkpoint", "--since", &text(&first)]);
+    assert!(proof.contains(&format!("old {}\n", size_of(&offline))), "{proof}");
+    let printed = good(&["prove", &interaction]);
+    let proofs = bakery.path("proofs");
+    good(&["prove", &interaction, "--out", &text(&proofs)]);
+    let mut together: Vec<(u64, String)> = Vec::new();
+    for entry in fs::read_dir(&proofs).expect("readable") {
+        let path = entry.expect("readable").path();
+        let position = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        together.push((
+            position.parse().expect("a position"),
+            fs::read_to_string(&path).expect("readable"),
+        ));
+    }
+    together.sort_unstable();
+    assert!(together.len() >= 5, "{}", together.len());
+    // Looking is on the log, but the interaction was covered already: the same proofs both times.
+    let together: Vec<String> = together.into_iter().map(|(_, proof)| proof).collect();
+    assert_eq!(together.join("\n"), printed);
+
+    let unknown = "00000000-0000-0000-0000-00000000beef";
+    let said = asks(&auditor, &["prove", unknown]);
+    assert!(said.code == 65 && said.err.contains("has no events"), "{} {}", said.code, said.err);
+    let garbage = bakery.path("garbage");
+    fs::write(&garbage, "no checkpoint\n").expect("written");
+    let said = asks(&auditor, &["checkpoint", "--since", &text(&garbage)]);
+    assert!(said.code == 65 && said.err.contains("no checkpoint of"), "{} {}", said.code, said.err);
+
+    let bundle = bakery.path("bundle");
+    good(&["export", &interaction, "--out", &text(&bundle), "--since", &text(&first)]);
+    third_party(&bundle, vkey.trim(), &first);
+    let again = asks(&auditor, &["export", &interaction, "--out", &text(&bundle)]);
+    assert!(again.code == 73 && again.err.contains("not empty"), "{} {}", again.code, again.err);
+    assert_eq!(server.stop(), 0);
+
+    // It signed once more when it ended, and what it signed holds against the stopped directory.
+    let online = bakery.path("online");
+    fs::write(&online, &signed).expect("written");
+    let verified = bakery.good(&["verify", "--checkpoint", &text(&online)]);
+    assert!(verified.contains("fits 1 of 1 checkpoints from outside"), "{verified}");
+    let newest = fs::read_to_string(bakery.organization().join("custody/checkpoint"));
+    let newest = size_of(&newest.expect("readable"));
+    assert!(verified.contains(&format!("unchanged up to position {newest}")), "{verified}");
+    let sql = "select count(*) as viewed from event_log where event_type = 'access.history_viewed'";
+    let viewed = succeed(&["sql", "--data", &bakery.data, "--format", "csv", sql]);
+    assert_eq!(csv(&viewed)[1][0].trim(), "4", "every look at the interactions is on the log");
+}

@@ -1,7 +1,8 @@
-//! The HTTP door: `POST /v1/sql` and `GET /v1/interactions/{id}/history`.
+//! The HTTP door: `POST /v1/sql`, `GET /v1/interactions/{id}/history` and `/v1/custody/…`.
 
 mod bearer;
 mod body;
+mod custody;
 mod history;
 mod problem;
 mod sql;
@@ -24,6 +25,12 @@ pub fn router(state: AnalyzerState) -> Router {
     Router::new()
         .route("/v1/sql", post(sql::answer))
         .route("/v1/interactions/{id}/history", get(history::answer))
+        .route("/v1/custody/key", get(custody::key))
+        .route("/v1/custody/checkpoint", get(custody::newest).post(custody::sign))
+        .route("/v1/custody/checkpoints", get(custody::all))
+        .route("/v1/custody/consistency", post(custody::consistency))
+        .route("/v1/custody/interactions/{id}/proofs", get(custody::proofs))
+        .route("/v1/custody/interactions/{id}/evidence", get(custody::evidence))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state)
 }
