@@ -172,12 +172,59 @@ impl Engine {
         }
     }
 
-    async fn open_kurrentdb(&self, _: &str, _: String) -> Result<Arc<dyn Carrier>, Failure> {
-        Err(Failure::config("engine.kind: this program was built without a KurrentDB client"))
+    #[cfg(feature = "engine-kurrentdb")]
+    async fn open_kurrentdb(
+        &self,
+        connection: &str,
+        stream: String,
+    ) -> Result<Arc<dyn Carrier>, Failure> {
+        use ledgerline_event_store::capability::Durability;
+        use ledgerline_event_store::engine::kurrentdb::{Config, KurrentCarrier};
+        let mut config = Config::new(connection, stream);
+        if let Some(durability) = self.durability {
+            config.durability = match durability {
+                Acknowledges::FsyncBeforeAck => Durability::FsyncBeforeAck,
+                Acknowledges::QuorumFsync => Durability::QuorumFsync,
+                Acknowledges::PageCache => Durability::PageCache,
+            };
+        }
+        let carrier = KurrentCarrier::open(config).await.map_err(|error| not_connected(&error))?;
+        Ok(Arc::new(carrier))
     }
 
+    #[cfg(not(feature = "engine-kurrentdb"))]
+    async fn open_kurrentdb(&self, _: &str, _: String) -> Result<Arc<dyn Carrier>, Failure> {
+        Err(Failure::config(
+            "engine.kind: this program was built without the feature engine-kurrentdb",
+        ))
+    }
+
+    #[cfg(feature = "engine-fluvio")]
+    async fn open_fluvio(
+        &self,
+        connection: &str,
+        topic: String,
+    ) -> Result<Arc<dyn Carrier>, Failure> {
+        use ledgerline_event_store::engine::fluvio::{Config, FluvioCarrier};
+        let config = Config { replication: self.replication, ..Config::new(connection, topic) };
+        let carrier = FluvioCarrier::open(config).await.map_err(|error| not_connected(&error))?;
+        Ok(Arc::new(carrier))
+    }
+
+    #[cfg(not(feature = "engine-fluvio"))]
     async fn open_fluvio(&self, _: &str, _: String) -> Result<Arc<dyn Carrier>, Failure> {
-        Err(Failure::config("engine.kind: this program was built without a Fluvio client"))
+        Err(Failure::config(
+            "engine.kind: this program was built without the feature engine-fluvio",
+        ))
+    }
+}
+
+#[cfg(any(feature = "engine-kurrentdb", feature = "engine-fluvio"))]
+fn not_connected(error: &CarrierError) -> Failure {
+    let message = format!("engine.connection: {error}");
+    match error {
+        CarrierError::Refused { .. } => Failure::config(message),
+        _ => Failure::unavailable(message),
     }
 }
 
