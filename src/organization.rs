@@ -52,7 +52,7 @@ pub(crate) fn open_log(data: &DataDir, known: &Known) -> Result<Arc<EmbeddedLog>
 }
 
 /// Opens the log of an organization as the settings say.
-fn open_log_with(
+pub(crate) fn open_log_with(
     data: &DataDir,
     known: &Known,
     settings: &Storage,
