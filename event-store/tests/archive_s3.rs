@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use ledgerline_event_store::archive::{Archive, Depot, Retention};
 use ledgerline_event_store::backup::{self, Until};
-use ledgerline_event_store::{Append, EmbeddedLog, EventReader as _, EventWriter as _, Options};
+use ledgerline_event_store::{Append, EmbeddedLog, EventWriter as _, Options};
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Position, Recorded, Timestamp};
 

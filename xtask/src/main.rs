@@ -4,6 +4,7 @@ mod deny;
 mod kurrent_clients;
 mod packages;
 mod run;
+mod s3;
 mod verbs;
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ cargo xtask <verb>
   kurrent-clients
              the official KurrentDB clients (Rust, Node, Python) against the built server;
              installs them: cargo xtask kurrent-clients [--only rust|node|python] [--binary FILE]
+  s3         archive, backup and restore against an S3-compatible server, which it installs
   demo-check the demo of the README, 60 seconds at 120 calls a minute
 ";
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         "kill" => verbs::kill(&rest),
         "bench" => verbs::bench(&rest),
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
+        "s3" => s3::s3(),
         "demo-check" => verbs::demo_check(),
         "help" | "--help" | "-h" => {
             run::say(HELP);
