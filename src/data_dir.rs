@@ -103,7 +103,7 @@ impl DataDir {
 
     /// A directory that is being filled; nobody else takes it for ours before [`DataDir::mark`].
     pub(crate) fn unmarked(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), ring: Arc::default() }
     }
 
     /// Makes it ours.
