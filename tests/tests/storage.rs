@@ -121,11 +121,8 @@ fn dropped_segments_answer_from_the_archive() {
     let events =
         sql(&data, "select count(*) from event_log where event_type = 'log.segment_dropped'");
     assert!(events.parse::<usize>().expect("a number") >= 2, "{events}");
-    let (head, count) = (
-        sql(&data, "select max(position) from event_log"),
-        sql(&data, "select count(*) from event_log"),
-    );
-    assert_eq!(head, count);
+    // One question: each of them is an event as well.
+    assert_eq!(sql(&data, "select max(position) - count(*) from event_log"), "0");
     assert!(succeed(&["verify", "--data", &data]).contains("log verified"));
     let rebuilt = succeed(&["rebuild", "--data", &data]);
     assert!(rebuilt.contains("identical") && !rebuilt.contains("DIFFERS"), "{rebuilt}");
