@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ledgerline_event_store::archive::Depot;
 use ledgerline_event_store::custody::{Hash, leaf_hash};
-use ledgerline_event_store::{EmbeddedLog, EventReader as _, Options};
+use ledgerline_event_store::{EmbeddedLog, Options};
 use ledgerline_schemas::Position;
 use ledgerline_tests::{Said, Server, csv, run, succeed};
 
@@ -46,7 +46,7 @@ impl Place {
         fs::write(&path, text).expect("written");
         let token = succeed(&["token", "--data", &self.text("data"), "--role", "administrator"]);
         let (file, url) = (path.to_string_lossy().into_owned(), server.url());
-        succeed(&["config", "apply", &file, "--server", &url, "--token", token.trim()]);
+        let _ = succeed(&["config", "apply", &file, "--server", &url, "--token", token.trim()]);
     }
 }
 
@@ -121,17 +121,15 @@ fn dropped_segments_answer_from_the_archive() {
     let events =
         sql(&data, "select count(*) from event_log where event_type = 'log.segment_dropped'");
     assert!(events.parse::<usize>().expect("a number") >= 2, "{events}");
-    let (head, count) = (
-        sql(&data, "select max(position) from event_log"),
-        sql(&data, "select count(*) from event_log"),
-    );
-    assert_eq!(head, count);
+    // One question: each of them is an event as well.
+    assert_eq!(sql(&data, "select max(position) - count(*) from event_log"), "0");
     assert!(succeed(&["verify", "--data", &data]).contains("log verified"));
     let rebuilt = succeed(&["rebuild", "--data", &data]);
     assert!(rebuilt.contains("identical") && !rebuilt.contains("DIFFERS"), "{rebuilt}");
     let signed = place.path("signed.txt");
     fs::write(&signed, succeed(&["audit", "checkpoint", "--data", &data])).expect("written");
-    succeed(&["audit", "verify", "--data", &data, "--checkpoint", &signed.to_string_lossy()]);
+    let _ =
+        succeed(&["audit", "verify", "--data", &data, "--checkpoint", &signed.to_string_lossy()]);
     assert!(succeed(&["archive", "verify", "--data", &data]).contains("compared"));
     // Running it again changes nothing.
     assert!(succeed(&["archive", "run", "--data", &data]).contains(" 0 segments archived now"));
@@ -239,12 +237,12 @@ fn checkpoints_go_on_after_a_whole_restore_with_keys_and_never_fork() {
         succeed(&["audit", "key", "--data", &whole]),
         succeed(&["audit", "key", "--data", &data])
     );
-    succeed(&["audit", "verify", "--data", &whole, "--checkpoint", &file]);
+    let _ = succeed(&["audit", "verify", "--data", &whole, "--checkpoint", &file]);
     assert_eq!(root(&whole), root(&data));
     // Whoever it was made for can open it again.
     let token = succeed(&["token", "--data", &data, "--role", "auditor"]);
     let server = Server::start(&place.path("whole"), Some(&config));
-    succeed(&["sql", "--server", &server.url(), "--token", token.trim(), "select 1"]);
+    let _ = succeed(&["sql", "--server", &server.url(), "--token", token.trim(), "select 1"]);
     assert_eq!(server.stop(), 0);
 
     // Back before what was signed: the key does not come along, so that it cannot sign another history.
@@ -255,7 +253,7 @@ fn checkpoints_go_on_after_a_whole_restore_with_keys_and_never_fork() {
         succeed(&["audit", "key", "--data", &cut]),
         succeed(&["audit", "key", "--data", &data])
     );
-    succeed(&["audit", "verify", "--data", &cut]);
+    let _ = succeed(&["audit", "verify", "--data", &cut]);
     let key = succeed(&["audit", "key", "--data", &data]);
     let found =
         run(&["audit", "verify", "--data", &cut, "--checkpoint", &file, "--key", key.trim()]);
