@@ -17,7 +17,10 @@ fn read(folder: &str, kind: &str) -> Vec<Value> {
         .map(|document| {
             let mut value: Value = serde::Deserialize::deserialize(document)
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            value.apply_merge().expect("merges");
+            // Once for each level that an anchor builds on another one.
+            for _ in 0..3 {
+                value.apply_merge().expect("merges");
+            }
             value
         })
         .collect()

@@ -24,7 +24,7 @@ use crate::files::LogFiles;
 use crate::vault::layout::{hex, sha256};
 
 /// Tries at a log that goes on to a new segment meanwhile.
-const TRIES: usize = 5;
+const TRIES: usize = 100;
 
 /// What of a log is in a store, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
