@@ -3,8 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use ledgerline_event_store::capability::{
+    Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence,
+};
+use ledgerline_event_store::engine::promised;
 use serde_yaml::Value;
 
+use crate::engine::Kind;
 use crate::settings::Settings;
 
 const KINDS: [&str; 3] = ["embedded", "kurrentdb", "fluvio"];
@@ -61,8 +66,37 @@ fn settings(toml: &str, of: &str) -> Settings {
     Settings::read(&path).unwrap_or_else(|error| panic!("{of}: {error}\n{toml}"))
 }
 
+/// What the engine of a file promises a mirror.
+fn promises(kind: Kind) -> Option<Capabilities> {
+    let (engine, durability, atomicity, concurrency, idempotence) = match kind {
+        Kind::Embedded => return None,
+        Kind::Kurrentdb => (
+            "kurrentdb",
+            Durability::QuorumFsync,
+            Atomicity::Stream,
+            ConcurrencyControl::Native,
+            Idempotence::Window,
+        ),
+        Kind::Fluvio => (
+            "fluvio",
+            Durability::ReplicaMemory,
+            Atomicity::Record,
+            ConcurrencyControl::None,
+            Idempotence::None,
+        ),
+    };
+    Some(promised(Capabilities { engine, durability, atomicity, concurrency, idempotence }))
+}
+
 fn configured(toml: &str, kind: &str) -> Settings {
     let settings = settings(toml, kind);
+    let engine = &settings.engine;
+    assert_eq!(format!("{:?}", engine.kind).to_lowercase(), kind);
+    if let Some(promises) = promises(engine.kind) {
+        // What it does not promise is accepted by name, and nothing else is.
+        engine.check_promises(&promises).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert!(kind != "fluvio" || engine.replication == 3, "{kind}: as many copies as SPUs");
+    }
     assert_eq!(settings.data, Path::new("/var/lib/ledgerline"), "{kind}: the volume's place");
     assert_eq!(settings.http.listen.port(), 8080, "{kind}: the port that is probed");
     settings

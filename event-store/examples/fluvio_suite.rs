@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use fluvio_support::{Cluster, Outcome, figures, scenarios, text};
+use fluvio_support::{Cluster, Outcome, figures, mirrors, scenarios, text};
 
 /// Kills of the SPU while a writer writes.
 const KILLS: u32 = 10;
@@ -41,6 +41,9 @@ async fn main() -> Outcome<()> {
     run!("a topic that would lose records is refused", scenarios::retention_refused(cluster));
     run!("SPU killed (`kill -9`) and restarted", scenarios::spu_killed(cluster, KILLS));
     run!("SC killed (`kill -9`) and restarted", scenarios::controller_killed(cluster));
+    run!("the contract of carriers", mirrors::carrier_conformance(cluster));
+    run!("the contract of logs, by a mirror", mirrors::log_conformance(cluster));
+    run!("takeover by a standby", mirrors::takeover(cluster));
     println!("figures …");
     let figures = figures::measure(cluster).await?;
     for figure in &figures {

@@ -6,7 +6,7 @@ mod fluvio_support;
 
 use std::io::Write as _;
 
-use fluvio_support::{Cluster, PROGRAM, program, scenarios};
+use fluvio_support::{Cluster, PROGRAM, mirrors, program, scenarios};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_carrier_keeps_its_promises_on_a_real_cluster() {
@@ -22,4 +22,7 @@ async fn the_carrier_keeps_its_promises_on_a_real_cluster() {
     scenarios::retention_refused(cluster).await.expect("retention refused");
     scenarios::spu_killed(cluster, 3).await.expect("the SPU killed");
     scenarios::controller_killed(cluster).await.expect("the controller killed");
+    mirrors::carrier_conformance(cluster).await.expect("the contract of carriers");
+    mirrors::log_conformance(cluster).await.expect("the contract of logs");
+    mirrors::takeover(cluster).await.expect("a takeover");
 }

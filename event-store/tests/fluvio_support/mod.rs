@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "the test and the suite use a part each")]
 
 pub(crate) mod figures;
+pub(crate) mod mirrors;
 pub(crate) mod scenarios;
 
 use std::net::TcpListener;

@@ -1,20 +1,24 @@
-//! A TCP proxy that cuts connections after a number of bytes.
+//! A TCP proxy that cuts connections after a number of bytes, or all of them for a while.
+#![allow(dead_code, reason = "every test uses a part of it")]
 #![allow(clippy::expect_used, reason = "a test helper that cannot go on should fail the test")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
+use tokio::sync::watch;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Bytes that still pass in each direction before the next cut; negative: no cut is due.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Scissors {
     request: AtomicI64,
     answer: AtomicI64,
     cuts: AtomicUsize,
+    stopped: watch::Sender<bool>,
 }
 
 /// A running proxy; ends with its runtime.
@@ -31,6 +35,7 @@ impl Proxy {
             request: AtomicI64::new(-1),
             answer: AtomicI64::new(-1),
             cuts: AtomicUsize::new(0),
+            stopped: watch::Sender::new(false),
         });
         let shared = Arc::clone(&scissors);
         tokio::spawn(async move {
@@ -51,6 +56,16 @@ impl Proxy {
         self.scissors.answer.store(i64::try_from(bytes).expect("few"), Ordering::SeqCst);
     }
 
+    /// Every connection breaks, and new ones do at once.
+    pub(crate) fn stop(&self) {
+        self.scissors.stopped.send_replace(true);
+    }
+
+    /// New connections are carried again.
+    pub(crate) fn go_on(&self) {
+        self.scissors.stopped.send_replace(false);
+    }
+
     /// Connections cut so far.
     pub(crate) fn cuts(&self) -> usize {
         self.scissors.cuts.load(Ordering::SeqCst)
@@ -61,8 +76,11 @@ async fn carry(client: TcpStream, server: SocketAddr, scissors: Arc<Scissors>) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
+    let mut stopped = scissors.stopped.subscribe();
     // When one direction ends, the connection does.
     tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stopped| *stopped) => {}
         () = pass(client_in, server_out, &scissors.request, &scissors.cuts) => {}
         () = pass(server_in, client_out, &scissors.answer, &scissors.cuts) => {}
     }
