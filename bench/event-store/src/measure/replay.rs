@@ -66,11 +66,11 @@ pub(crate) fn fill_log(store: &Embedded, load: Load, events: u64) -> Outcome<u64
         if waiting.len() >= IN_FLIGHT
             && let Some(oldest) = waiting.pop_front()
         {
-            oldest.wait_blocking()?;
+            tokio::task::block_in_place(|| oldest.wait_blocking())?;
         }
     }
     for submitted in waiting {
-        submitted.wait_blocking()?;
+        tokio::task::block_in_place(|| submitted.wait_blocking())?;
     }
     Ok(store.log.head().0)
 }
