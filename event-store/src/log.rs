@@ -198,7 +198,11 @@ impl Future for Submitted {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.durable).poll(context).map(|outcome| match outcome {
-            Ok(Ok(())) => Ok(self.appended.clone()),
+            // A future that has resolved is not asked again.
+            Ok(Ok(())) => {
+                let versions = std::mem::take(&mut self.appended.versions);
+                Ok(Appended { versions, ..self.appended })
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(gone()),
         })

@@ -43,6 +43,12 @@ pub(crate) trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// Reserves space for a range and fills it with zeros; fails with
     /// [`io::ErrorKind::StorageFull`] before it changes bytes that were there.
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()>;
+    /// Reserves space like [`DiskFile::allocate`] for a range that reads as zeros, but leaves the zeros
+    /// unwritten where the file system can: for a range of which most is written at once. Then nothing is
+    /// copied twice, and the next sync pays once for the file system's own records.
+    fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.allocate(offset, bytes)
+    }
     /// Makes everything written so far durable, with the length needed to read it.
     fn sync_data(&self) -> io::Result<()>;
 }

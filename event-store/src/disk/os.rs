@@ -66,6 +66,17 @@ impl Disk for OsDisk {
 #[derive(Debug)]
 struct OsFile(File);
 
+impl OsFile {
+    /// Reserves space; false where the file system has no such call.
+    fn fallocate(&self, offset: u64, bytes: u64) -> io::Result<bool> {
+        match fallocate(&self.0, FallocateFlags::empty(), offset, bytes) {
+            Ok(()) => Ok(true),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
 impl DiskFile for OsFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
@@ -94,10 +105,7 @@ impl DiskFile for OsFile {
     }
 
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()> {
-        match fallocate(&self.0, FallocateFlags::empty(), offset, bytes) {
-            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        self.fallocate(offset, bytes)?;
         // Reserved extents are converted by the journal at their first sync; written zeros are not, so the
         // appends that follow sync nothing but data.
         let mut at = offset;
@@ -108,6 +116,10 @@ impl DiskFile for OsFile {
             at += step;
         }
         Ok(())
+    }
+
+    fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        if self.fallocate(offset, bytes)? { Ok(()) } else { self.allocate(offset, bytes) }
     }
 
     fn sync_data(&self) -> io::Result<()> {

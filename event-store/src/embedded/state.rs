@@ -12,9 +12,10 @@ use tokio::sync::{oneshot, watch};
 use super::options::Options;
 use super::outside::Outside;
 use crate::index::layout::SegmentFacts;
-use crate::index::recent::{Recent, StreamKey};
+use crate::index::recent::Recent;
 use crate::index::runs::{Place, Runs};
 use crate::index::sealed::Sealed;
+use crate::index::streams::StreamKey;
 use crate::log::AppendError;
 use crate::segment::Segment;
 
@@ -308,7 +309,7 @@ impl State {
         let moved = usize::try_from(facts.next.saturating_sub(self.durable + 1)).unwrap_or(0);
         for (event, position) in self.in_flight.iter_mut().skip(moved).zip(facts.next..) {
             if let Some(stream) = old.stream_of(event.stream) {
-                let (hash, name) = (event.stream.hash(), &stream.name);
+                let (hash, name) = (stream.hash, &stream.name);
                 (event.stream, _) = self.recent.push(hash, name, event.version.0, position);
             }
             self.recent.insert_id(event.print, position);

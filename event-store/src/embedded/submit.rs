@@ -299,13 +299,14 @@ impl State {
         let hashes = prepared.prints.iter().zip(&prepared.streams);
         for ((event, (print, stream)), position) in events.iter().zip(hashes).zip(base_position..) {
             let name = event.stream.as_str();
-            let first = match self.recent.stream(*stream, name) {
-                Some(known) => known.first_version,
-                None => self
-                    .next_version(*stream, name)
-                    .map_or_else(|| indexed(&event.stream), |next| next.0),
+            let (key, version) = match self.recent.push_known(*stream, name, position) {
+                Some(known) => known,
+                None => {
+                    let next = self.next_version(*stream, name);
+                    let first = next.map_or_else(|| indexed(&event.stream), |next| next.0);
+                    self.recent.push(*stream, name, first, position)
+                }
             };
-            let (key, version) = self.recent.push(*stream, name, first, position);
             self.recent.insert_id(*print, position);
             let (id, print, stream) = (event.id, *print, key);
             self.in_flight.push_back(InFlight { id, print, stream, version, recorded_at });

@@ -45,6 +45,7 @@ pub(crate) mod recent;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod sealed;
+pub(crate) mod streams;
 pub(crate) mod write;
 
 #[cfg(test)]

@@ -1,37 +1,13 @@
 //! The index of one segment in memory: of the segment that is being written, and of sealed ones until their
 //! index is on disk.
 
-use std::collections::BTreeMap;
-
 use ledgerline_schemas::{Timestamp, Version};
 
 use super::ids::Ids;
+use super::streams::{StreamEvents, StreamKey, Streams};
 
 /// Distance between places, bytes of log. The rest of the way is walked frame by frame.
 pub(crate) const SPACING_BYTES: u64 = 16 << 10;
-
-/// A stream in one segment: its hash, and a number that tells names with the same hash apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct StreamKey {
-    hash: u64,
-    nth: u32,
-}
-
-impl StreamKey {
-    pub(crate) const fn hash(self) -> u64 {
-        self.hash
-    }
-}
-
-/// A stream's events in one segment.
-#[derive(Clone, Debug)]
-pub(crate) struct StreamEvents {
-    pub(crate) name: Box<str>,
-    /// Version of the first of them.
-    pub(crate) first_version: u64,
-    /// Positions relative to the segment's first, in order of version.
-    pub(crate) relative: Vec<u32>,
-}
 
 /// Streams, event ids and places of one segment.
 #[derive(Clone, Debug)]
@@ -43,7 +19,7 @@ pub(crate) struct Recent {
     pub(crate) end: u64,
     /// Latest `recorded_at` of a durable frame.
     pub(crate) recorded_until: Timestamp,
-    streams: BTreeMap<StreamKey, StreamEvents>,
+    streams: Streams,
     ids: Ids,
     /// Positions of frames and their offsets, ascending.
     places: Vec<(u64, u64)>,
@@ -56,7 +32,7 @@ impl Recent {
             base,
             end: u64::MAX,
             recorded_until: Timestamp::EPOCH,
-            streams: BTreeMap::new(),
+            streams: Streams::default(),
             ids: Ids::default(),
             places: Vec::new(),
         }
@@ -67,24 +43,13 @@ impl Recent {
         u32::try_from(position.saturating_sub(self.base)).unwrap_or(u32::MAX)
     }
 
-    fn find(&self, hash: u64, name: &str) -> Result<StreamKey, StreamKey> {
-        let mut key = StreamKey { hash, nth: 0 };
-        while let Some(stream) = self.streams.get(&key) {
-            if *stream.name == *name {
-                return Ok(key);
-            }
-            key.nth += 1;
-        }
-        Err(key)
-    }
-
     /// What it has of a stream.
     pub(crate) fn stream(&self, hash: u64, name: &str) -> Option<&StreamEvents> {
-        self.find(hash, name).ok().and_then(|key| self.streams.get(&key))
+        self.streams.get(self.streams.find(hash, name)?)
     }
 
     pub(crate) fn stream_of(&self, key: StreamKey) -> Option<&StreamEvents> {
-        self.streams.get(&key)
+        self.streams.get(key)
     }
 
     /// How many of these events are before a position, and before the end of the segment.
@@ -99,6 +64,20 @@ impl Recent {
         Some(Version(stream.first_version + self.count_before(stream, u64::MAX) as u64))
     }
 
+    /// Adds an event to a stream that is in here; `None` when it is not.
+    pub(crate) fn push_known(
+        &mut self,
+        hash: u64,
+        name: &str,
+        position: u64,
+    ) -> Option<(StreamKey, Version)> {
+        let relative = self.relative(position);
+        let key = self.streams.find(hash, name)?;
+        let stream = self.streams.get_mut(key)?;
+        stream.relative.push(relative);
+        Some((key, Version(stream.first_version + stream.relative.len() as u64 - 1)))
+    }
+
     /// Adds an event to a stream. `first_version` is for a stream that is not in here yet.
     pub(crate) fn push(
         &mut self,
@@ -107,29 +86,22 @@ impl Recent {
         first_version: u64,
         position: u64,
     ) -> (StreamKey, Version) {
+        if let Some(known) = self.push_known(hash, name, position) {
+            return known;
+        }
         let relative = self.relative(position);
-        let key = match self.find(hash, name) {
-            Ok(key) => key,
-            Err(free) => {
-                let name = name.into();
-                self.streams
-                    .insert(free, StreamEvents { name, first_version, relative: Vec::new() });
-                free
-            }
-        };
-        let version = self.streams.get_mut(&key).map_or(first_version, |stream| {
+        let key = self.streams.insert(hash, name, first_version);
+        if let Some(stream) = self.streams.get_mut(key) {
             stream.relative.push(relative);
-            stream.first_version + stream.relative.len() as u64 - 1
-        });
-        (key, Version(version))
+        }
+        (key, Version(first_version))
     }
 
     /// Takes the last event of a stream away again.
     pub(crate) fn pop(&mut self, key: StreamKey) {
-        if let Some(stream) = self.streams.get_mut(&key) {
+        if let Some(stream) = self.streams.get_mut(key) {
             stream.relative.pop();
-            // Names with the same hash are numbered without gaps: an empty stream stays. It says no more
-            // than what the indexes before it say.
+            // An empty stream stays: keys are places. It says no more than what the indexes before it say.
         }
     }
 
@@ -169,18 +141,18 @@ impl Recent {
     }
 
     /// Streams by hash and name, with what the segment has of them.
-    pub(crate) fn sorted_streams(&self) -> Vec<(StreamKey, &StreamEvents, &[u32])> {
+    pub(crate) fn sorted_streams(&self) -> Vec<(&StreamEvents, &[u32])> {
         let mut streams: Vec<_> = self
             .streams
             .iter()
-            .map(|(key, stream)| {
+            .map(|stream| {
                 let count = self.count_before(stream, u64::MAX);
-                (*key, stream, stream.relative.get(..count).unwrap_or_default())
+                (stream, stream.relative.get(..count).unwrap_or_default())
             })
-            .filter(|(_, _, relative)| !relative.is_empty())
+            .filter(|(_, relative)| !relative.is_empty())
             .collect();
-        streams.sort_by(|(a, left, _), (b, right, _)| {
-            a.hash.cmp(&b.hash).then_with(|| left.name.cmp(&right.name))
+        streams.sort_by(|(left, _), (right, _)| {
+            left.hash.cmp(&right.hash).then_with(|| left.name.cmp(&right.name))
         });
         streams
     }

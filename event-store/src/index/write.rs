@@ -244,12 +244,12 @@ pub(crate) fn write_recent(
         for (print, relative) in recent.sorted_ids() {
             writer.id(print, relative)?;
         }
-        for (key, stream, relative) in &streams {
+        for (stream, relative) in &streams {
             for position in *relative {
                 writer.position(*position)?;
             }
             let count = u32::try_from(relative.len()).unwrap_or(u32::MAX);
-            writer.stream(key.hash(), &stream.name, stream.first_version, count)?;
+            writer.stream(stream.hash, &stream.name, stream.first_version, count)?;
         }
         Ok(())
     })

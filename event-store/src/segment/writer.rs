@@ -186,7 +186,13 @@ impl Active {
             let until = needed.next_multiple_of(self.sizes.step_bytes.max(1));
             let limit = self.sizes.segment_bytes.max(needed);
             let until = until.min(limit);
-            self.file.allocate(self.allocated, until - self.allocated)?;
+            let (from, more) = (self.allocated, until - self.allocated);
+            // Zeros pay when many small groups follow. A group as long as a step would write it twice.
+            if bytes as u64 >= self.sizes.step_bytes {
+                self.file.reserve(from, more)?;
+            } else {
+                self.file.allocate(from, more)?;
+            }
             self.allocated = until;
         }
         Ok(())

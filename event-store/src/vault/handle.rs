@@ -36,6 +36,14 @@ impl DiskFile for Handle {
         self.file().allocate(offset, bytes)
     }
 
+    fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
+        self.file().reserve(offset, bytes)
+    }
+
+    fn will_read(&self) {
+        self.file().will_read();
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.file().sync_data()
     }

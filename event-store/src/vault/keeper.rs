@@ -1,9 +1,21 @@
-//! Packing in the background.
+//! Packing in the background, with what processor time nobody else wants: packing costs more than appending,
+//! and a segment that is packed later only takes more space until then.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::Vault;
+
+/// The lowest priority: about a seventieth of the time of a thread that never rests, all of it when the
+/// others do.
+const NICE: i32 = 19;
+
+/// While segments follow one another faster than this, appends have the disk and the processors to
+/// themselves: with segments of 64 MiB that is 64 MiB/s, more than any contact center writes for long.
+const CALM: Duration = Duration::from_secs(1);
+/// So many segments that are due are packed whatever else goes on: the space they take has a bound.
+const DUE_MAX: usize = 64;
 
 /// Tells the keeper that a segment was added, or that it shall end.
 #[derive(Debug, Default)]
@@ -37,15 +49,35 @@ impl Signal {
         self.lock().ended
     }
 
-    /// Waits until there may be something to do; false when there will not be.
-    fn wait(&self) -> bool {
+    /// Waits until a segment was added, and then to see whether another one follows.
+    fn wait(&self, calm: Duration) -> Wake {
         let mut state = self.lock();
         while !state.raised && !state.ended {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.raised = false;
-        !state.ended
+        let follows = |state: &mut State| !state.raised && !state.ended;
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(state, calm, follows)
+            .unwrap_or_else(PoisonError::into_inner);
+        match *state {
+            State { ended: true, .. } => Wake::End,
+            State { raised: true, .. } => Wake::Busy,
+            State { .. } => Wake::Calm,
+        }
     }
+}
+
+/// What the keeper was woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wake {
+    /// A segment was added, and none after it for a while.
+    Calm,
+    /// Another one was added meanwhile.
+    Busy,
+    /// It shall end.
+    End,
 }
 
 /// The thread that packs what is due. It ends when this is dropped, after the segment at hand.
@@ -76,9 +108,22 @@ impl Drop for Keeper {
     }
 }
 
+/// Lowers the priority of the calling thread as far as it goes; on Linux a thread has one of its own.
+fn step_back() {
+    let thread = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), NICE) {
+        tracing::warn!(%error, "segments are packed with the priority of the appends");
+    }
+}
+
 fn keep(vault: &Vault) {
+    step_back();
     let signal = vault.signal();
-    while signal.wait() {
+    loop {
+        let wake = signal.wait(CALM);
+        if wake == Wake::End {
+            return;
+        }
         let due = match vault.due() {
             Ok(due) => due,
             Err(error) => {
@@ -86,11 +131,17 @@ fn keep(vault: &Vault) {
                 continue;
             }
         };
-        for base in due {
+        if wake == Wake::Busy && due.len() < DUE_MAX {
+            continue;
+        }
+        for base in &due {
             if signal.ended() {
                 return;
             }
-            match vault.pack(base) {
+            if signal.lock().raised && due.len() < DUE_MAX {
+                break;
+            }
+            match vault.pack(*base) {
                 Ok((raw_bytes, packed_bytes)) => {
                     tracing::debug!(base, raw_bytes, packed_bytes, "a segment was packed");
                 }
@@ -98,5 +149,29 @@ fn keep(vault: &Vault) {
                 Err(error) => tracing::warn!(base, %error, "a segment was not packed"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_that_is_followed_by_another_is_a_busy_time_and_the_last_one_a_calm() {
+        let signal = Arc::new(Signal::default());
+        signal.raise();
+        let waiting = std::thread::spawn({
+            let signal = Arc::clone(&signal);
+            // Long enough for any machine: it ends with the second segment.
+            move || signal.wait(Duration::from_secs(3_600))
+        });
+        while signal.lock().raised {
+            std::thread::yield_now();
+        }
+        signal.raise();
+        assert_eq!(waiting.join().unwrap(), Wake::Busy);
+        assert_eq!(signal.wait(Duration::ZERO), Wake::Calm);
+        signal.end();
+        assert_eq!(signal.wait(Duration::from_secs(3_600)), Wake::End);
     }
 }

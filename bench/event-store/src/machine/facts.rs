@@ -19,6 +19,9 @@ pub(crate) struct Facts {
     pub(crate) virtual_machine: bool,
     /// Memory, MiB.
     pub(crate) memory_mib: u64,
+    /// Memory that was used once before anything was measured, MiB.
+    #[serde(default)]
+    pub(crate) touched_mib: u64,
     /// Kernel release.
     pub(crate) kernel: String,
     /// Operating system.
@@ -59,6 +62,7 @@ impl Facts {
             processor_model: of(&cpuinfo, "model name").unwrap_or_default(),
             virtual_machine: of(&cpuinfo, "flags").is_some_and(|it| it.contains("hypervisor")),
             memory_mib: memory_kib >> 10,
+            touched_mib: 0,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             system: of(&read("/etc/os-release"), "PRETTY_NAME").unwrap_or_default(),
             file_system: file_system(directory).unwrap_or_default(),

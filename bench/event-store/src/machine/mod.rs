@@ -3,4 +3,5 @@
 pub(crate) mod awake;
 pub(crate) mod disk;
 pub(crate) mod facts;
+pub(crate) mod memory;
 pub(crate) mod processes;
