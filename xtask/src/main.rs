@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask help`.
 
 mod deny;
+mod disk;
 mod event_store_bench;
 mod fluvio_suite;
 mod kurrent_clients;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::run::{command, exists, option, root, say, step, step_with};
-use crate::{deny, event_store_bench, packages};
+use crate::{deny, disk, event_store_bench, packages};
 
 /// Everything CI runs.
 pub(crate) fn test() -> Result<(), String> {
+    disk::tell();
     packages::install()?;
     check()?;
     deny::deny(&[])?;
