@@ -9,6 +9,7 @@ pub(crate) mod files;
 pub(crate) mod os;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) mod sim;
+pub(crate) mod veil;
 
 use std::fmt;
 use std::io;
@@ -45,4 +46,8 @@ pub(crate) trait DiskFile: fmt::Debug + Send + Sync + 'static {
     fn allocate(&self, offset: u64, bytes: u64) -> io::Result<()>;
     /// Makes everything written so far durable, with the length needed to read it.
     fn sync_data(&self) -> io::Result<()>;
+    /// Whether its bytes are encrypted on the disk.
+    fn is_encrypted(&self) -> bool {
+        false
+    }
 }

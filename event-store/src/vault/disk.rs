@@ -232,6 +232,11 @@ impl Vault {
         self.inner.open(&form.name(base))?.len()
     }
 
+    /// Whether a segment is encrypted on the log's own disk in a form.
+    pub(crate) fn is_encrypted(&self, base: u64, form: Form) -> io::Result<bool> {
+        Ok(self.inner.open(&form.name(base))?.is_encrypted())
+    }
+
     /// The stub of an archived segment.
     pub(crate) fn stub(&self, base: u64) -> io::Result<Stub> {
         let name = Form::Archived.name(base);
