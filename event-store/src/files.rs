@@ -77,10 +77,9 @@ impl LogFiles {
 
     /// What goes to a store for a packed segment: encrypted if new files are, or if the segment is so here.
     pub(crate) fn object(&self, base: u64, packed: &Packed) -> io::Result<Vec<u8>> {
-        let form = self.vault.segments()?.get(&base).copied().unwrap_or(Form::Raw);
         match &self.keys {
-            Some(keys) if keys.seals() || self.vault.is_encrypted(base, form)? => {
-                seal_object(keys, &form.name(base), &packed.bytes)
+            Some(keys) if keys.seals() || self.vault.is_encrypted(base)? => {
+                seal_object(keys, &Form::Packed.name(base), &packed.bytes)
             }
             _ => Ok(packed.bytes.clone()),
         }
@@ -168,7 +167,7 @@ impl LogFiles {
             })
         };
         let packed = read()?;
-        if !self.vault.is_encrypted(base, Form::Raw)? {
+        if !self.vault.is_encrypted(base)? {
             return Ok(packed);
         }
         // Another process may write: the block in which its last append ended is encrypted anew with the next one,
