@@ -68,7 +68,8 @@ fn a_log_lives_in_s3_and_comes_back() {
     backup::tidy(&backed_up, ORG, &copy).expect("tidied");
     for until in [Until::End, Until::Position(Position(777))] {
         let target = tempfile::tempdir().expect("folder");
-        let done = backup::restore(&backed_up, ORG, &copy, until, target.path(), None, &mut |_, _| {});
+        let done =
+            backup::restore(&backed_up, ORG, &copy, until, target.path(), None, &mut |_, _| {});
         let done = done.expect("restored");
         let restored = events(&open(target.path(), None));
         assert_eq!(restored.len() as u64, done.head.0);

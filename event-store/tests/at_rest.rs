@@ -243,9 +243,8 @@ fn a_log_without_its_key_does_not_open_says_which_and_stays_as_it_is() {
         let refused = EmbeddedLog::open(&place.log(), ORG, place.options(keys)).unwrap_err();
         assert!(matches!(refused, OpenError::Io { .. }), "{refused:?}");
         let said = refused.to_string();
-        let named = before.keys().any(|path| {
-            said.contains(&*path.file_name().unwrap().to_string_lossy())
-        });
+        let named =
+            before.keys().any(|path| said.contains(&*path.file_name().unwrap().to_string_lossy()));
         assert!(named && said.contains(&place.key().to_string()), "{said}");
     }
     assert!(files(&place.log()) == before, "nothing was changed");
@@ -326,8 +325,7 @@ fn changed_bits_of_an_encrypted_log_are_noticed_and_nothing_wrong_is_served() {
             Err(error) => assert!(matches!(error, OpenError::Damaged { .. }), "{at}: {error}"),
             Ok(log) => {
                 assert!(log.verify().is_err(), "byte {at}");
-                let read: Vec<Recorded> =
-                    log.scan(Position::START).map_while(Result::ok).collect();
+                let read: Vec<Recorded> = log.scan(Position::START).map_while(Result::ok).collect();
                 assert!(whole.starts_with(&read) && read.len() < whole.len(), "byte {at}");
             }
         }

@@ -11,9 +11,7 @@ use common::{ORG, append, event, small_segments};
 use ledgerline_event_store::custody::leaf_hash;
 use ledgerline_event_store::engine::memory::{MemoryCarrier, MemoryPartition, Mischief};
 use ledgerline_event_store::engine::{EngineError, Mirror, MirrorOptions, compare, detach};
-use ledgerline_event_store::{
-    EmbeddedLog, EventReader as _, EventWriter as _, OpenError, Options,
-};
+use ledgerline_event_store::{EmbeddedLog, EventReader as _, EventWriter as _, OpenError, Options};
 use ledgerline_schemas::Position;
 
 const EVENTS: u128 = 400;

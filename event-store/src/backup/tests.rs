@@ -27,7 +27,8 @@ fn restored(
     until: Until,
 ) -> (tempfile::TempDir, Restored, EmbeddedLog) {
     let folder = tempfile::tempdir().expect("folder");
-    let done = restore(depot, ORG, copy, until, folder.path(), None, &mut silent).expect("restored");
+    let done =
+        restore(depot, ORG, copy, until, folder.path(), None, &mut silent).expect("restored");
     let log = open(folder.path(), None);
     log.verify().expect("whole");
     (folder, done, log)
@@ -65,7 +66,8 @@ fn every_position_is_restored_as_the_prefix_that_ends_with_its_append() {
         ORG,
         &copy,
         Until::Position(Position(copy.head.0 + 1)),
-        folder.path(), None,
+        folder.path(),
+        None,
         &mut silent,
     );
     assert!(matches!(behind, Err(ArchiveError::BehindEnd { .. })), "{behind:?}");
@@ -122,7 +124,8 @@ fn a_copy_made_while_the_log_grows_is_a_beginning_of_it() {
         let growing = scope.spawn(|| append(&log, 120, 2));
         let mut copies = Vec::new();
         while !growing.is_finished() || copies.is_empty() {
-            let files = crate::LogFiles::reading(&folder.path().join("log"), None, None).expect("opens");
+            let files =
+                crate::LogFiles::reading(&folder.path().join("log"), None, None).expect("opens");
             let seen = log.head();
             let (copy, _) = copy(&depot, ORG, &files, NOW, &mut silent).expect("copied");
             assert!(copy.head >= seen, "what was durable before is in it");

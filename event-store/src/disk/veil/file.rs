@@ -96,12 +96,7 @@ impl VeiledFile {
         Ok(block)
     }
 
-    fn write(
-        &self,
-        bytes: &[u8],
-        offset: u64,
-        ended: &mut Option<(u64, Block)>,
-    ) -> io::Result<()> {
+    fn write(&self, bytes: &[u8], offset: u64, ended: &mut Option<(u64, Block)>) -> io::Result<()> {
         let end = offset + bytes.len() as u64;
         let length = self.len()?;
         let blocks = around(&(offset..end));

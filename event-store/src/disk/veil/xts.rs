@@ -75,7 +75,12 @@ impl Xts {
     }
 
     /// Goes through whole blocks, the first of which has this number in the file, some sectors at a time.
-    fn runs(&self, first_block: u64, bytes: &mut [u8], mut work: impl FnMut(&mut [Block], &[u128])) {
+    fn runs(
+        &self,
+        first_block: u64,
+        bytes: &mut [u8],
+        mut work: impl FnMut(&mut [Block], &[u128]),
+    ) {
         let mut at = first_block;
         let mut rest = bytes;
         while !rest.is_empty() {
