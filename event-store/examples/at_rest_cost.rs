@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use ledgerline_event_store::crypt::KeyRing;
 use ledgerline_event_store::crypt::at_rest::StorageKeys;
-use ledgerline_event_store::{Append, EmbeddedLog, EventWriter as _, Options};
+use ledgerline_event_store::{Append, EmbeddedLog, EventWriter as _, Options, Submitted};
 use ledgerline_schemas::id::{CommandId, CorrelationId, EventId, OrgId};
 use ledgerline_schemas::{Actor, NewEvent, Position, StreamId, Timestamp};
 
@@ -75,7 +75,7 @@ fn round(folder: &Path, keys: Option<StorageKeys>, count: u128) -> Result<Round,
     let options = Options { raw_segments: None, keys, ..Options::default() };
     let log = EmbeddedLog::open(folder.path(), ORG, options.clone())?;
     let append = timed(|| {
-        let mut waiting = VecDeque::with_capacity(WAITING);
+        let mut waiting: VecDeque<Submitted> = VecDeque::with_capacity(WAITING);
         for first in (0..count).step_by(PER_APPEND as usize) {
             if waiting.len() == WAITING
                 && let Some(oldest) = waiting.pop_front()
