@@ -20,9 +20,17 @@ const REMEMBERED: &str = "at-rest";
 const ON: &str = "on";
 const OFF: &str = "off";
 
-/// Takes what the configuration says; without a word there it stays as it was.
-pub(crate) fn configure(data: &DataDir, wanted: Option<bool>) -> Result<(), Failure> {
+/// Takes what the configuration says; without a word there it stays as it was. `kek_folder` is the folder of KEKs
+/// that it names: where anything is or will be encrypted, the keys are opened, for the log needs them first of all.
+pub(crate) fn configure(
+    data: &DataDir,
+    wanted: Option<bool>,
+    kek_folder: Option<&Path>,
+) -> Result<(), Failure> {
     let remembered = remembered(data)?;
+    if wanted == Some(true) || remembered.is_some() {
+        keys::open(data, kek_folder)?;
+    }
     match (wanted, remembered) {
         (Some(true), Some(true)) | (Some(false), None | Some(false)) | (None, _) => {}
         (Some(true), _) => data.note(REMEMBERED, ON)?,
@@ -59,6 +67,28 @@ fn unknown(path: &Path, text: &str) -> Failure {
 pub(crate) fn storage_keys(data: &DataDir, org: OrgId) -> Result<Option<StorageKeys>, Failure> {
     let Some(on) = remembered(data)? else { return Ok(None) };
     Ok(Some(StorageKeys::new(keys::open(data, None)?, org, on)))
+}
+
+/// The storage keys for reading beside a server that has the key file open; `None`: there are none.
+pub(crate) fn storage_keys_beside(
+    data: &DataDir,
+    org: OrgId,
+) -> Result<Option<StorageKeys>, Failure> {
+    let Some(on) = remembered(data)? else { return Ok(None) };
+    Ok(keys::open_copy(data)?.map(|ring| StorageKeys::new(ring, org, on)))
+}
+
+/// The storage keys that a restored directory was given, if it was given any.
+pub(crate) fn restored_keys(data: &DataDir, org: OrgId) -> Result<Option<StorageKeys>, Failure> {
+    if !keys::are_there(data) {
+        return Ok(None);
+    }
+    Ok(Some(StorageKeys::new(keys::open(data, None)?, org, true)))
+}
+
+/// Says of a directory that was made just now that files in it are encrypted.
+pub(crate) fn turned_on(data: &DataDir) -> Result<(), Failure> {
+    data.note(REMEMBERED, ON)
 }
 
 /// How the files of an organization are written and read.

@@ -437,7 +437,8 @@ pub(crate) struct Backup {
 pub(crate) struct Restore {
     /// The backup: folder or `s3://BUCKET/PREFIX`.
     pub(crate) source: String,
-    /// Data directory to make; absent or empty.
+    /// Data directory to make: absent, empty, or with nothing but the keys of a backup without keys (`keys.redb`,
+    /// `kek`, `kek-folder`), which a log that is encrypted at rest needs.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// The organization, by name or id; all when left out.

@@ -15,6 +15,12 @@ use crate::data_dir::DataDir;
 use crate::failure::Failure;
 
 const REMEMBERED: &str = "kek-folder";
+const KEY_FILE: &str = "keys.redb";
+/// Copies of a key file that is written to meanwhile, until one can be read.
+const COPIES: usize = 5;
+
+/// What of a data directory may be there before a restore: the keys that belong to the backup.
+pub(crate) const GIVEN: [&str; 3] = [KEY_FILE, KEK_FOLDER, REMEMBERED];
 
 /// The folder that the configuration names, the remembered one, or `kek/` in the data directory.
 pub(crate) fn kek_folder(data: &DataDir, configured: Option<&Path>) -> Result<PathBuf, Failure> {
@@ -50,4 +56,32 @@ pub(crate) fn open(data: &DataDir, configured: Option<&Path>) -> Result<KeyRing,
         data.remember(REMEMBERED, &folder)?;
     }
     Ok(data.ring().get_or_init(|| keys).clone())
+}
+
+/// Whether there is a key file.
+pub(crate) fn are_there(data: &DataDir) -> bool {
+    data.root().join(KEY_FILE).is_file()
+}
+
+/// A key ring over a copy of the key file, for commands that read beside a server, which has the file itself;
+/// `None`: there is no key file. What is made in it is lost, so it is for opening only.
+pub(crate) fn open_copy(data: &DataDir) -> Result<Option<KeyRing>, Failure> {
+    if !are_there(data) {
+        return Ok(None);
+    }
+    let path = data.root().join(KEY_FILE);
+    let unreadable = |error: io::Error| Failure::file(format!("{}: {error}", path.display()));
+    let keyring = Arc::new(FileKeyring::in_directory(&kek_folder(data, None)?));
+    let mut last = None;
+    for _ in 0..COPIES {
+        // Readable by the owner only, and gone again once it is open.
+        let folder = tempfile::tempdir().map_err(unreadable)?;
+        fs::copy(&path, folder.path().join(KEY_FILE)).map_err(unreadable)?;
+        match KeyRing::open_with(folder.path(), keyring.clone()) {
+            Ok(ring) => return Ok(Some(ring)),
+            // It may have been copied in the middle of a commit.
+            Err(error) => last = Some(error),
+        }
+    }
+    last.map_or(Ok(None), |error| Err(Failure::file(format!("{}: {error}", path.display()))))
 }

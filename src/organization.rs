@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ledgerline_event_store::archive::Depot;
+use ledgerline_event_store::crypt::at_rest::StorageKeys;
 use ledgerline_event_store::engine::Mirror;
 use ledgerline_event_store::{
     ArchiveReader, EmbeddedLog, EventReader, EventWriter, OpenError, Options,
@@ -26,28 +27,30 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// How the log of an organization is opened.
-fn options(settings: &Storage, archive: Option<Depot>) -> Options {
+fn options(settings: &Storage, archive: Option<Depot>, keys: Option<StorageKeys>) -> Options {
     let after = settings.pack_after_segments;
     Options {
         segment_bytes: settings.segment_bytes,
         raw_segments: (after > 0).then_some(after),
         archive: archive.map(|depot| Arc::new(depot) as Arc<dyn ArchiveReader>),
+        keys,
         ..Options::default()
     }
 }
 
 /// How a command opens it, which reads no settings: nothing is packed, and the archive is the one that the data
-/// directory remembers.
-fn plain_options(data: &DataDir) -> Result<Options, Failure> {
+/// directory remembers, as is whether files are encrypted.
+pub(crate) fn plain_options(data: &DataDir, known: &Known) -> Result<Options, Failure> {
     let settings = Storage { pack_after_segments: 0, ..Storage::default() };
-    Ok(options(&settings, storage::remembered(data)?))
+    let keys = at_rest::storage_keys(data, known.org_id)?;
+    Ok(options(&settings, storage::remembered(data)?, keys))
 }
 
 /// Opens the log of an organization to append to it. A mirror of another engine's log is refused: what is
 /// appended to it alone would be lost.
 pub(crate) fn open_log(data: &DataDir, known: &Known) -> Result<Arc<EmbeddedLog>, Failure> {
     let dir = data.organization_dir(known.org_id).join("log");
-    let log = EmbeddedLog::open(&dir, known.org_id, plain_options(data)?);
+    let log = EmbeddedLog::open(&dir, known.org_id, plain_options(data, known)?);
     log.map(Arc::new).map_err(|error| not_opened(known, &error))
 }
 
@@ -59,14 +62,15 @@ pub(crate) fn open_log_with(
     archive: Option<Depot>,
 ) -> Result<Arc<EmbeddedLog>, Failure> {
     let dir = data.organization_dir(known.org_id).join("log");
-    let log = EmbeddedLog::open(&dir, known.org_id, options(settings, archive));
+    let keys = at_rest::storage_keys(data, known.org_id)?;
+    let log = EmbeddedLog::open(&dir, known.org_id, options(settings, archive, keys));
     log.map(Arc::new).map_err(|error| not_opened(known, &error))
 }
 
 /// Opens the log of an organization, whatever engine it has, to look at it: a mirror takes no appends.
 pub(crate) fn open_log_to_read(data: &DataDir, known: &Known) -> Result<Arc<EmbeddedLog>, Failure> {
     let dir = data.organization_dir(known.org_id).join("log");
-    let options = plain_options(data)?;
+    let options = plain_options(data, known)?;
     let log = match EmbeddedLog::open(&dir, known.org_id, options.clone()) {
         Err(OpenError::Mirror { .. }) => EmbeddedLog::open_to_read(&dir, known.org_id, options),
         opened => opened,
@@ -112,10 +116,11 @@ pub(crate) async fn open_logs(
             continue;
         }
         let carrier = settings.engine.connect(known.org_id).await?;
+        let keys = at_rest::storage_keys(data, known.org_id)?;
         let mirror = Mirror::open(
             &data.organization_dir(known.org_id).join("log"),
             known.org_id,
-            options(&settings.storage, archive.cloned()),
+            options(&settings.storage, archive.cloned(), keys),
             carrier,
             settings.engine.mirror_options(known.org_id),
         )

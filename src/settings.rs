@@ -84,7 +84,7 @@ pub(crate) struct Storage {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Encryption {
-    /// Tables and routing snapshots are encrypted with keys of their organization. Concerns files that are
+    /// The log, tables and routing snapshots are encrypted with keys of their organization. Concerns files that are
     /// written from now on; absent: as it was at the last start, off in a new data directory.
     pub(crate) at_rest: Option<bool>,
 }

@@ -90,12 +90,13 @@ impl System {
         let held = data.hold()?;
         let probes = if standby { Some(Probes::start(settings.http.listen).await?) } else { None };
         let archive = storage::open(data, settings.storage.archive.as_deref())?;
+        let kek_folder = settings.keys.kek_folder.as_deref();
+        at_rest::configure(data, settings.encryption.at_rest, kek_folder)?;
         let logs = open_logs(settings, data, archive.as_ref(), standby).await?;
         if let Some(probes) = probes {
             probes.stop().await;
         }
-        let keys = keys::open(data, settings.keys.kek_folder.as_deref())?;
-        at_rest::configure(data, settings.encryption.at_rest)?;
+        let keys = keys::open(data, kek_folder)?;
         let issuer = TokenIssuer::open(data.root()).map_err(Failure::file)?;
         let users = ScramCredentials::open(data.root()).map_err(Failure::file)?;
         let http = TcpListener::bind(settings.http.listen).await.map_err(|error| {

@@ -24,6 +24,8 @@ pub(crate) struct FaultSet {
     pub(crate) index_renamed_before_sync: bool,
     pub(crate) pack_without_sync: bool,
     pub(crate) remove_before_packing: bool,
+    pub(crate) head_after_sync: bool,
+    pub(crate) shared_block_forgotten: bool,
 }
 
 macro_rules! questions {
@@ -69,4 +71,8 @@ questions! {
     pack_without_sync,
     /// Removes the segment file before the packed one has its name.
     remove_before_packing,
+    /// Writes the head of an encrypted file after the file's first sync.
+    head_after_sync,
+    /// Encrypts a block that is written in part as if the rest of it were zeros.
+    shared_block_forgotten,
 }

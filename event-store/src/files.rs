@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use ledgerline_schemas::Timestamp;
 
+use crate::crypt::at_rest::StorageKeys;
 use crate::disk::Disk as _;
 use crate::disk::os::OsDisk;
+use crate::disk::veil::{Unveiled, Veil, seal_object};
 use crate::fault::Faults;
 use crate::vault::disk::read_whole;
 use crate::vault::{ArchiveReader, Damage, Form, Packed, Settings, Stub, Vault, pack_unsealed};
@@ -46,21 +48,46 @@ pub struct SegmentFile {
 #[derive(Clone, Debug)]
 pub struct LogFiles {
     vault: Arc<Vault>,
+    keys: Option<StorageKeys>,
 }
 
 impl LogFiles {
-    pub(crate) const fn new(vault: Arc<Vault>) -> Self {
-        Self { vault }
+    pub(crate) const fn new(vault: Arc<Vault>, keys: Option<StorageKeys>) -> Self {
+        Self { vault, keys }
     }
 
-    /// The files of a log that somebody else may have open and write to; nothing is changed.
+    /// The files of a log that somebody else may have open and write to; nothing is changed. `keys` open those
+    /// that are encrypted.
     ///
     /// # Errors
-    /// [`io::Error`] if the folder cannot be opened.
-    pub fn reading(folder: &Path, archive: Option<Arc<dyn ArchiveReader>>) -> io::Result<Self> {
+    /// [`io::Error`] if the folder cannot be opened, or a file of it is encrypted with a key that is not there.
+    pub fn reading(
+        folder: &Path,
+        archive: Option<Arc<dyn ArchiveReader>>,
+        keys: Option<StorageKeys>,
+    ) -> io::Result<Self> {
+        let archive = archive.map(|it| Arc::new(Unveiled::new(it, keys.clone())) as _);
         let settings = Settings { cache_bytes: 0, raw_segments: None, archive };
-        let disk = OsDisk::open(folder)?;
-        Ok(Self::new(Arc::new(Vault::reading(Arc::new(disk), settings, Faults::default()))))
+        let disk = Arc::new(OsDisk::open(folder)?);
+        let disk = Veil::new(disk, keys.clone(), Faults::default());
+        disk.check()?;
+        let vault = Vault::reading(Arc::new(disk), settings, Faults::default());
+        Ok(Self::new(Arc::new(vault), keys))
+    }
+
+    /// What goes to a store for a packed segment: encrypted if new files are, or if the segment is so here.
+    pub(crate) fn object(&self, base: u64, packed: &Packed) -> io::Result<Vec<u8>> {
+        match &self.keys {
+            Some(keys) if keys.seals() || self.vault.is_encrypted(base)? => {
+                seal_object(keys, &Form::Packed.name(base), &packed.bytes)
+            }
+            _ => Ok(packed.bytes.clone()),
+        }
+    }
+
+    /// The keys that open what is encrypted.
+    pub(crate) const fn keys(&self) -> Option<&StorageKeys> {
+        self.keys.as_ref()
     }
 
     /// Every segment, oldest first.
@@ -132,10 +159,24 @@ impl LogFiles {
     pub(crate) fn packed_tail(&self, base: u64) -> io::Result<Packed> {
         let name = Form::Raw.name(base);
         let file = self.vault.open(&name)?;
-        let raw = read_whole(&*file)?;
-        file.sync_data()?;
-        pack_unsealed(&raw)
-            .map_err(|bad| Damage::error(&name, format!("offset {}: {}", bad.offset, bad.reason)))
+        let read = || {
+            let raw = read_whole(&*file)?;
+            file.sync_data()?;
+            pack_unsealed(&raw).map_err(|bad| {
+                Damage::error(&name, format!("offset {}: {}", bad.offset, bad.reason))
+            })
+        };
+        let packed = read()?;
+        if !self.vault.is_encrypted(base)? {
+            return Ok(packed);
+        }
+        // Another process may write: the block in which its last append ended is encrypted anew with the next one,
+        // and read halfway through it hides that append, which was durable. Until a second look, with a sync in
+        // between, those 16 bytes are written; the block that is written then is a later one. The worst that is left
+        // is a copy that ends an append early.
+        let again = read()?;
+        let longer = again.layout.facts.next_position >= packed.layout.facts.next_position;
+        Ok(if longer { again } else { packed })
     }
 
     pub(crate) fn drop_local(&self, stub: &Stub) -> io::Result<()> {

@@ -57,7 +57,7 @@ fn a_log_lives_in_s3_and_comes_back() {
     assert!(stored.segments > 4, "{stored:?}");
     let mut again = Archive::open(archived, ORG).expect("opens");
     assert_eq!(again.run(&files, NOW, &mut |_, _| {}).expect("nothing new").segments, 0);
-    assert_eq!(again.verify(&mut |_, _| {}).expect("whole").segments, stored.segments);
+    assert_eq!(again.verify(None, &mut |_, _| {}).expect("whole").segments, stored.segments);
     let keep = Retention { keep_segments: Some(1), keep_days: None };
     let gone = archive.drop_local(&files, keep, NOW, &mut |_| Ok(())).expect("dropped");
     assert_eq!(gone.len() as u64, stored.segments - 1);
@@ -68,7 +68,8 @@ fn a_log_lives_in_s3_and_comes_back() {
     backup::tidy(&backed_up, ORG, &copy).expect("tidied");
     for until in [Until::End, Until::Position(Position(777))] {
         let target = tempfile::tempdir().expect("folder");
-        let done = backup::restore(&backed_up, ORG, &copy, until, target.path(), &mut |_, _| {});
+        let done =
+            backup::restore(&backed_up, ORG, &copy, until, target.path(), None, &mut |_, _| {});
         let done = done.expect("restored");
         let restored = events(&open(target.path(), None));
         assert_eq!(restored.len() as u64, done.head.0);

@@ -11,7 +11,7 @@ use common::{ORG, append, event, small_segments};
 use ledgerline_event_store::custody::leaf_hash;
 use ledgerline_event_store::engine::memory::{MemoryCarrier, MemoryPartition, Mischief};
 use ledgerline_event_store::engine::{EngineError, Mirror, MirrorOptions, compare, detach};
-use ledgerline_event_store::{EmbeddedLog, EventReader as _, EventWriter as _, OpenError};
+use ledgerline_event_store::{EmbeddedLog, EventReader as _, EventWriter as _, OpenError, Options};
 use ledgerline_schemas::Position;
 
 const EVENTS: u128 = 400;
@@ -75,7 +75,7 @@ async fn every_position_keeps_its_hash_on_the_way_there_and_back() {
         let compared = compare(mirror.log(), carrier, &mut |_| ()).await.unwrap();
         assert!(compared.is_equal(), "{compared:?}");
         drop(mirror);
-        detach(directory.path(), ORG).unwrap();
+        detach(directory.path(), ORG, Options::default()).unwrap();
         let log = own_log(directory.path());
         assert_eq!(leaves(&log)[..before.len()], before);
         assert_eq!(log.head(), Position(EVENTS as u64 + 9));

@@ -4,6 +4,7 @@ use ledgerline_event_store::archive::{Archive, Depot, Retention};
 use ledgerline_event_store::{ArchiveReader, Kept, LogFiles};
 use std::sync::Arc;
 
+use crate::at_rest;
 use crate::cli::{ArchiveList, ArchiveRun, ArchiveVerb};
 use crate::data_dir::{DataDir, Known};
 use crate::failure::Failure;
@@ -71,7 +72,8 @@ fn store(arguments: &ArchiveRun) -> Result<(), Failure> {
 fn files(data: &DataDir, known: &Known, depot: Option<&Depot>) -> Result<LogFiles, Failure> {
     let folder = data.organization_dir(known.org_id).join("log");
     let archive = depot.map(|depot| Arc::new(depot.clone()) as Arc<dyn ArchiveReader>);
-    LogFiles::reading(&folder, archive)
+    let keys = at_rest::storage_keys_beside(data, known.org_id)?;
+    LogFiles::reading(&folder, archive, keys)
         .map_err(|error| Failure::file(format!("{}: {error}", folder.display())))
 }
 
@@ -120,7 +122,8 @@ fn verify(arguments: &ArchiveList) -> Result<(), Failure> {
     for known in data.choose_or_all(arguments.local.org.as_deref())? {
         let archive = Archive::open(depot.clone(), known.org_id).map_err(failed)?;
         let bar = progress_bar(format!("verifying {}", known.name));
-        let verified = archive.verify(&mut |at, of| show(&bar, at, of));
+        let keys = at_rest::storage_keys_beside(&data, known.org_id)?;
+        let verified = archive.verify(keys.as_ref(), &mut |at, of| show(&bar, at, of));
         bar.finish_and_clear();
         let verified = verified.map_err(failed)?;
         let here = files(&data, &known, Some(&depot))?;

@@ -10,6 +10,7 @@ use ledgerline_event_store::custody::{CustodyKey, origin};
 use ledgerline_event_store::{ArchiveReader, LogFiles, backup};
 use ledgerline_schemas::Position;
 
+use crate::at_rest;
 use crate::backup_set::{BackupSet, KEYS, KeyFile, OrganizationCopy, key_files};
 use crate::cli::Backup;
 use crate::data_dir::{DataDir, Known};
@@ -56,7 +57,7 @@ fn back_up(arguments: &Backup) -> Result<(), Failure> {
         }
     }
     let keys = match set.keys.len() {
-        0 => "without keys: sealed personal data in it cannot be opened".to_owned(),
+        0 => "without keys: what is sealed or encrypted in it cannot be opened".to_owned(),
         count => format!("with {count} files of keys: whoever can read it can read personal data"),
     };
     say(&format!("backup in {}, {keys}", depot.address()));
@@ -77,7 +78,8 @@ fn organization(
         return Ok(None);
     }
     let archive = archive.map(|depot| Arc::new(depot.clone()) as Arc<dyn ArchiveReader>);
-    let files = LogFiles::reading(&log, archive).map_err(|error| unreadable(&log, error))?;
+    let keys = at_rest::storage_keys_beside(data, known.org_id)?;
+    let files = LogFiles::reading(&log, archive, keys).map_err(|error| unreadable(&log, error))?;
     // Before the log: what is signed is then in the copy of it.
     let path = folder.join("custody").join("checkpoints");
     let checkpoints = match fs::read_to_string(&path) {

@@ -11,6 +11,7 @@ use crate::data_dir::{DataDir, Known};
 use crate::engine::failed;
 use crate::failure::Failure;
 use crate::logging;
+use crate::organization::plain_options;
 use crate::output::say;
 use crate::settings::Settings;
 
@@ -47,7 +48,7 @@ async fn to_engine(settings: &Settings, data: &DataDir, known: &Known) -> Result
     let mirror = Mirror::adopt(
         &data.organization_dir(known.org_id).join("log"),
         known.org_id,
-        ledgerline_event_store::Options::default(),
+        plain_options(data, known)?,
         Arc::clone(&carrier),
         settings.engine.mirror_options(known.org_id),
     )
@@ -83,7 +84,7 @@ async fn to_embedded(settings: &Settings, data: &DataDir, known: &Known) -> Resu
     let mirror = Mirror::open(
         &directory,
         known.org_id,
-        ledgerline_event_store::Options::default(),
+        plain_options(data, known)?,
         Arc::clone(&carrier),
         settings.engine.mirror_options(known.org_id),
     )
@@ -92,7 +93,7 @@ async fn to_embedded(settings: &Settings, data: &DataDir, known: &Known) -> Resu
     mirror.lead().await.map_err(failed)?;
     compared(&mirror, carrier, known).await?;
     drop(mirror);
-    detach(&directory, known.org_id).map_err(failed)?;
+    detach(&directory, known.org_id, plain_options(data, known)?).map_err(failed)?;
     say(&format!(
         "organization {}: the log is this directory's own again; what is left at {} is history",
         known.name,

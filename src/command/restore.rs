@@ -7,14 +7,17 @@ use std::path::{Component, Path};
 
 use ledgerline_event_store::archive::Depot;
 use ledgerline_event_store::backup::{self, Until};
+use ledgerline_event_store::crypt::at_rest::StorageKeys;
 use ledgerline_event_store::custody::verify::{self, Checkpoint, Evidence, PublicKey};
 use ledgerline_event_store::{EmbeddedLog, EventReader as _};
 use ledgerline_schemas::Position;
 
+use crate::at_rest;
 use crate::backup_set::{BackupSet, KeyFile, OrganizationCopy};
 use crate::cli::Restore;
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
+use crate::keys;
 use crate::output::say;
 use crate::storage::{failed, progress_bar, show};
 
@@ -36,6 +39,7 @@ struct Done<'a> {
     copy: &'a OrganizationCopy,
     checkpoints: Vec<Checkpoint>,
     head: Position,
+    encrypted: bool,
 }
 
 impl Done<'_> {
@@ -54,15 +58,23 @@ fn restore(arguments: &Restore) -> Result<(), Failure> {
         (None, Some(time)) => Until::Time(time),
         (None, None) => Until::End,
     };
-    let data = empty_directory(&arguments.data)?;
+    let data = empty_directory(&arguments.data, set.keys.is_empty())?;
+    // First of all: the log may be encrypted.
+    for key in set.keys.iter().filter(|key| key.path != CUSTODY_KEY) {
+        restore_key(&data, &depot, key)?;
+    }
     let mut done = Vec::new();
     for copy in chosen {
         done.push(organization(&data, &depot, copy, until)?);
     }
+    if done.iter().any(|it| it.encrypted) {
+        at_rest::turned_on(&data)?;
+    }
     // One key signs for every organization: if one of them goes back, it would sign another history.
-    let continues =
-        set.keys.iter().any(|key| key.path == CUSTODY_KEY) && !done.iter().any(Done::is_cut);
-    for key in set.keys.iter().filter(|key| continues || key.path != CUSTODY_KEY) {
+    let custody_key =
+        set.keys.iter().find(|key| key.path == CUSTODY_KEY && !done.iter().any(Done::is_cut));
+    let continues = custody_key.is_some();
+    if let Some(key) = custody_key {
         restore_key(&data, &depot, key)?;
     }
     for it in &done {
@@ -70,6 +82,7 @@ fn restore(arguments: &Restore) -> Result<(), Failure> {
     }
     data.mark()?;
     let keys = match set.keys.len() {
+        0 if keys::are_there(&data) => "with the keys that were there",
         0 => {
             "no keys in the backup: sealed personal data cannot be opened, tokens are to be made anew"
         }
@@ -104,11 +117,16 @@ fn chosen<'a>(
     Ok(chosen)
 }
 
-fn empty_directory(path: &Path) -> Result<DataDir, Failure> {
+/// An empty directory, made if it is not there. For a backup without keys it may hold those.
+fn empty_directory(path: &Path, keys_may_be_there: bool) -> Result<DataDir, Failure> {
     match fs::read_dir(path) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                return Err(Failure::file(format!("--data: {} is not empty", path.display())));
+        Ok(entries) => {
+            for entry in entries {
+                let name = entry.map_err(|error| trouble(path, &error))?.file_name();
+                let given = keys::GIVEN.iter().any(|given| name == *given);
+                if !(given && keys_may_be_there) {
+                    return Err(Failure::file(format!("--data: {} is not empty", path.display())));
+                }
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -137,13 +155,21 @@ fn organization<'a>(
         .create(&folder)
         .map_err(|error| trouble(&folder, &error))?;
     let bar = progress_bar(format!("restoring {}", copy.name));
-    let restored = backup::restore(depot, copy.org_id, &copy.log, until, &folder, &mut |at, of| {
-        show(&bar, at, of);
-    });
+    let keys = at_rest::restored_keys(data, copy.org_id)?;
+    let mut progress = |at, of| show(&bar, at, of);
+    let restored = backup::restore(
+        depot,
+        copy.org_id,
+        &copy.log,
+        until,
+        &folder,
+        keys.as_ref(),
+        &mut progress,
+    );
     bar.finish_and_clear();
     let restored = restored.map_err(failed)?;
     let checkpoints = checkpoints(copy)?;
-    let verified = verify(&folder, copy, &checkpoints, restored.head)?;
+    let verified = verify((&folder, keys), copy, &checkpoints, restored.head)?;
     say(&format!(
         "organization {}: position {} of {}, {} segments; {verified}",
         copy.name, restored.head, copy.log.head, restored.segments
@@ -155,7 +181,7 @@ fn organization<'a>(
             restored.head
         ));
     }
-    Ok(Done { copy, checkpoints, head: restored.head })
+    Ok(Done { copy, checkpoints, head: restored.head, encrypted: restored.encrypted })
 }
 
 /// The checkpoints in the backup, verified with its public key.
@@ -173,7 +199,7 @@ fn checkpoints(copy: &OrganizationCopy) -> Result<Vec<Checkpoint>, Failure> {
 
 /// Every frame, every position and version, and the root at each checkpoint that the log reaches.
 fn verify(
-    folder: &Path,
+    (folder, keys): (&Path, Option<StorageKeys>),
     copy: &OrganizationCopy,
     checkpoints: &[Checkpoint],
     head: Position,
@@ -181,6 +207,7 @@ fn verify(
     let wrong = |what: String| Failure::data(format!("organization {}: {what}", copy.name));
     let options = ledgerline_event_store::Options {
         raw_segments: None,
+        keys,
         ..ledgerline_event_store::Options::default()
     };
     let log = EmbeddedLog::open(folder, copy.org_id, options)

@@ -1,5 +1,5 @@
-//! A data directory that is encrypted at rest: tables and routing snapshots are searched byte by byte. Then
-//! encryption is turned off, and the same search finds what it looked for.
+//! A data directory that is encrypted at rest: log, tables and routing snapshots are searched byte by byte, and so is a
+//! backup. Then encryption is turned off, and the same search finds what it looked for.
 
 #![allow(clippy::expect_used, reason = "a test helper that cannot go on should fail the test")]
 
@@ -8,16 +8,15 @@ mod center;
 use std::path::{Path, PathBuf};
 
 use center::{Center, leave};
-use ledgerline_tests::succeed;
+use ledgerline_tests::{run, succeed};
 use serde_json::json;
 
 /// In the name of a queue: in payloads on the log, in rows, in routing snapshots.
 const CANARY: &str = "zqrestcanary";
-/// What the search looks for: the canary and the beginning of a routing snapshot.
-const NEEDLES: [&str; 2] = [CANARY, "LLSNAP01"];
-/// The log, which is not encrypted, and files of keys and credentials, which have rules of their own.
-const KEY_FILES: [&str; 6] =
-    ["log", "keys.redb", "kek", "token.key", "custody.key", "sql-users.json"];
+/// What the search looks for: the canary, the beginning of a routing snapshot, that of a segment.
+const NEEDLES: [&str; 3] = [CANARY, "LLSNAP01", "LLSEG\x01\r\n"];
+/// Files of keys and credentials, which have rules of their own.
+const KEY_FILES: [&str; 5] = ["keys.redb", "kek", "token.key", "custody.key", "sql-users.json"];
 
 /// Files below a folder, the key files left out.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -90,6 +89,29 @@ async fn no_byte_is_in_clear_with_encryption_on_and_the_search_finds_them_with_i
     let _ = succeed(&[&["erase-subject", "--data", &directory][..], &number].concat());
     for needle in NEEDLES {
         assert_eq!(holding(&data, needle), Vec::<PathBuf>::new(), "{needle}");
+    }
+
+    // A backup is encrypted as well, and is restored with the keys only.
+    let backup = folder.path().join("backup");
+    let backup_text = backup.to_string_lossy();
+    let _ = succeed(&["backup", &backup_text, "--data", &directory]);
+    let restored = folder.path().join("restored");
+    let restored_text = restored.to_string_lossy();
+    let without = folder.path().join("without");
+    let refused = run(&["restore", &backup_text, "--data", &without.to_string_lossy()]);
+    assert!(refused.code == 73 && refused.err.contains("storage key"), "{}", refused.err);
+    std::fs::create_dir(&restored).expect("made");
+    for name in ["keys.redb", "kek-folder"] {
+        std::fs::copy(data.join(name), restored.join(name)).expect("copied");
+    }
+    let said = succeed(&["restore", &backup_text, "--data", &restored_text]);
+    assert!(said.contains("with the keys that were there"), "{said}");
+    assert!(succeed(&["verify", "--data", &restored_text]).contains("log verified"));
+    assert!(succeed(&["rebuild", "--data", &restored_text]).contains("built"));
+    for needle in NEEDLES {
+        for folder in [&backup, &restored] {
+            assert_eq!(holding(folder, needle), Vec::<PathBuf>::new(), "{needle}");
+        }
     }
 
     // Off: what is encrypted stays readable, what is new is in clear.

@@ -217,6 +217,38 @@ fn a_backup_made_while_serving_is_restored_to_any_point() {
 }
 
 #[test]
+fn an_encrypted_log_is_backed_up_archived_and_listed_beside_its_server() {
+    let place = Place::new();
+    let (data, backup) = (place.text("data"), place.text("backup"));
+    let archive = place.text("archive");
+    let config = place.settings(&format!(
+        "pack_after_segments = 1\narchive = \"{archive}\"\narchive_every_s = 1\n\
+         [encryption]\nat_rest = true\n"
+    ));
+    let server = Server::start(&place.path("data"), Some(&config));
+    place.fill(&server, 0, 300);
+    let _ = until(
+        || succeed(&["archive", "list", "--data", &data]),
+        |list| list.matches(" bytes, ").count() > 1,
+    );
+    // The server has the key file open: these read a copy of it.
+    assert!(succeed(&["archive", "verify", "--data", &data]).contains("verified"));
+    let _ = succeed(&["backup", &backup, "--data", &data]);
+    assert_eq!(server.stop(), 0);
+    let _ = succeed(&["backup", &backup, "--data", &data, "--with-keys"]);
+    let clear = |path: PathBuf| {
+        let bytes = fs::read(newest_object(&path)).expect("reads");
+        !bytes.starts_with(b"LLVEIL")
+    };
+    assert!(!clear(place.path("archive")) && !clear(place.path("backup")));
+    let restored = place.text("restored");
+    let said = succeed(&["restore", &backup, "--data", &restored]);
+    assert!(said.contains("keys restored"), "{said}");
+    assert!(succeed(&["verify", "--data", &restored]).contains("log verified"));
+    assert_eq!(sql(&restored, "select count(*) from config_entity where kind = 'site'"), "300");
+}
+
+#[test]
 fn checkpoints_go_on_after_a_whole_restore_with_keys_and_never_fork() {
     let place = Place::new();
     let (data, backup) = (place.text("data"), place.text("backup"));

@@ -155,14 +155,20 @@ impl Manifest {
     }
 
     /// Adds the segment that follows.
-    pub(crate) fn push(&mut self, object: String, sha256: &Sha, layout: &Layout, now: Timestamp) {
+    pub(crate) fn push(
+        &mut self,
+        object: String,
+        (bytes, sha256): (u64, &Sha),
+        layout: &Layout,
+        now: Timestamp,
+    ) {
         let facts = &layout.facts;
         let before = self.segments.last().and_then(|last| unhex(&last.link)).unwrap_or(START);
         self.segments.push(Entry {
             object,
             base_position: facts.base_position,
             next_position: facts.next_position,
-            bytes: layout.packed_bytes(),
+            bytes,
             raw_bytes: facts.raw_bytes,
             sha256: hex(sha256),
             raw_sha256: hex(&facts.raw_sha256),

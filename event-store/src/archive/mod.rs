@@ -11,6 +11,9 @@
 //! * A segment is dropped only after its object was read once more and unpacked to the very bytes here, and
 //!   after whoever drops it has recorded so.
 //! * What is read from an archive is held against hashes that were made here.
+//! * Of a segment that is encrypted here, or would be if it were written now, the object is encrypted as well, in the
+//!   same form as a file of the log. The hash of an object is that of what is stored, so that copies can be compared
+//!   without keys; what is in it can be verified with them only.
 
 mod depot;
 mod error;
@@ -29,6 +32,8 @@ pub use error::ArchiveError;
 pub use manifest::{Entry, Manifest};
 pub use retention::{Dropped, Retention};
 
+use crate::crypt::at_rest::StorageKeys;
+use crate::disk::veil::unveil_object;
 use crate::files::LogFiles;
 use crate::vault::layout::{Sha, hex, sha256};
 use crate::vault::{Packed, unpack_all};
@@ -136,39 +141,36 @@ impl Archive {
             if packed.layout.facts.org_id != self.manifest.org_id {
                 return Err(self.other_history(base));
             }
-            let sha256 = sha256(&packed.bytes);
+            let stored = files.object(base, &packed)?;
+            let (bytes, sha256) = (stored.len() as u64, sha256(&stored));
             let object = object_name(&packed, &sha256);
-            self.depot.put(&object, &packed.bytes)?;
-            self.manifest.push(object, &sha256, &packed.layout, now);
+            self.depot.put(&object, &stored)?;
+            self.manifest.push(object, (bytes, &sha256), &packed.layout, now);
             self.manifest.store(&self.depot)?;
             self.compared.insert(base, packed.layout.facts.raw_sha256);
             archived.segments += 1;
-            archived.bytes += packed.bytes.len() as u64;
+            archived.bytes += bytes;
             progress(Position(packed.layout.facts.next_position - 1), until);
         }
         Ok(archived)
     }
 
-    /// A segment's object, whole and verified: hashes, blocks, every frame.
-    pub(crate) fn fetch(&self, entry: &Entry) -> Result<(Packed, Vec<u8>), ArchiveError> {
-        fetch(&self.depot, entry)
-    }
-
-    /// Reads every object and verifies it to the last frame.
+    /// Reads every object and verifies it to the last frame. `keys` open those that are encrypted.
     ///
     /// # Errors
-    /// [`ArchiveError`] naming the first bad object.
+    /// [`ArchiveError`] naming the first bad object, or the key that it needs.
     pub fn verify(
         &self,
+        keys: Option<&StorageKeys>,
         progress: &mut dyn FnMut(Position, Position),
     ) -> Result<VerifiedArchive, ArchiveError> {
         let mut verified = VerifiedArchive::default();
         let until = Position(self.manifest.next_position() - 1);
         for entry in &self.manifest.segments {
-            let (packed, _) = self.fetch(entry)?;
+            fetch(&self.depot, entry, keys)?;
             verified.segments += 1;
             verified.events += entry.events();
-            verified.bytes += packed.bytes.len() as u64;
+            verified.bytes += entry.bytes;
             progress(Position(entry.next_position - 1), until);
         }
         Ok(verified)
@@ -198,17 +200,32 @@ impl Archive {
     }
 }
 
-pub(crate) fn fetch(depot: &Depot, entry: &Entry) -> Result<(Packed, Vec<u8>), ArchiveError> {
+/// A segment from a store.
+pub(crate) struct Fetched {
+    pub(crate) packed: Packed,
+    /// The segment file.
+    pub(crate) raw: Vec<u8>,
+    /// Whether the object is encrypted.
+    pub(crate) encrypted: bool,
+}
+
+/// A segment's object, whole and verified: hashes, blocks, every frame.
+pub(crate) fn fetch(
+    depot: &Depot,
+    entry: &Entry,
+    keys: Option<&StorageKeys>,
+) -> Result<Fetched, ArchiveError> {
     let damaged = |reason: String| ArchiveError::Damaged { object: entry.object.clone(), reason };
     let bytes = depot.get(&entry.object)?;
     if hex(&sha256(&bytes)) != entry.sha256 {
         return Err(damaged("its SHA-256 is not the one in the manifest".to_owned()));
     }
+    let (bytes, encrypted) = unveil_object(keys, &entry.object, bytes)?;
     let (layout, raw) = unpack_all(&bytes).map_err(damaged)?;
     if !entry.is_of(&layout.facts) {
         return Err(damaged("it is not the segment that the manifest says".to_owned()));
     }
-    Ok((Packed { bytes, layout }, raw))
+    Ok(Fetched { packed: Packed { bytes, layout }, raw, encrypted })
 }
 
 #[cfg(test)]

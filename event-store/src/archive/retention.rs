@@ -2,10 +2,10 @@
 
 use ledgerline_schemas::Timestamp;
 
-use super::{Archive, ArchiveError};
+use super::manifest::unhex;
+use super::{Archive, ArchiveError, Fetched, fetch};
 use crate::files::LogFiles;
 use crate::vault::Stub;
-use crate::vault::layout::{hex, sha256};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -75,7 +75,7 @@ impl Archive {
             if files.is_archived(base)? {
                 continue;
             }
-            let (object, raw) = self.fetch(&entry)?;
+            let Fetched { packed, raw, .. } = fetch(&self.depot, &entry, files.keys())?;
             let (local_bytes, here) = files.raw(base)?;
             if here != raw {
                 return Err(self.other_history(base));
@@ -88,19 +88,20 @@ impl Archive {
                 sha256: entry.sha256.clone(),
             };
             record(&dropped).map_err(ArchiveError::Record)?;
-            let sha256 = sha256(&object.bytes);
+            // What was fetched has it.
+            let sha256 = unhex(&entry.sha256).unwrap_or_default();
             files.drop_local(&Stub {
                 dropped_at: now,
                 object: entry.object,
                 sha256,
-                layout: object.layout,
+                layout: packed.layout,
             })?;
             tracing::info!(
                 base,
                 next = dropped.next_position,
                 bytes = local_bytes,
                 object = %dropped.object,
-                sha256 = %hex(&sha256),
+                sha256 = %dropped.sha256,
                 "a segment is in the archive only"
             );
             gone.push(dropped);

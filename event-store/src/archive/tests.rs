@@ -61,7 +61,7 @@ fn every_sealed_segment_is_archived_once_and_verifies() {
     append(&log, 30, 2);
     let more = place.archive().run(&files, NOW, &mut silent).expect("the new ones");
     assert!(more.segments > 0 && more.before == sealed);
-    let verified = place.archive().verify(&mut silent).expect("whole");
+    let verified = place.archive().verify(None, &mut silent).expect("whole");
     assert_eq!(verified.segments, sealed + more.segments);
     assert_eq!(verified.events, files.end_of_sealed().expect("lists") - 1);
     assert_eq!(place.archive().compare(&files).expect("the same"), verified.segments);
@@ -173,7 +173,7 @@ fn damage_in_the_archive_is_noticed_and_never_served() {
     for at in 0..good.len() {
         fs::write(&object, &good).expect("writes");
         flip(&object, at);
-        let verified = archive.verify(&mut silent).expect_err("noticed");
+        let verified = archive.verify(None, &mut silent).expect_err("noticed");
         assert!(verified.to_string().contains(&entry.object), "{verified}");
         let mut read = Vec::new();
         let failed = log.scan(Position::START).find_map(|event| match event {

@@ -101,14 +101,19 @@ pub fn copy(
                 reason: format!("these are the files of organization {}", facts.org_id),
             });
         }
-        let sha256 = hex(&sha256(&packed.bytes));
+        let stored = match files.object(base, &packed) {
+            Ok(stored) => stored,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let sha256 = hex(&sha256(&stored));
         let digits: String = sha256.chars().take(16).collect();
         let folder = tail_folder(org_id);
         let object = format!(
             "{folder}{:020}-{:020}-{digits}.segz",
             facts.base_position, facts.next_position
         );
-        depot.put(&object, &packed.bytes)?;
+        depot.put(&object, &stored)?;
         let last = archive.manifest().segments.last();
         let copy = LogCopy {
             head: Position(facts.next_position.saturating_sub(1)),
@@ -118,7 +123,7 @@ pub fn copy(
             },
             sealed_until: base,
             link: last.map(|last| last.link.clone()).unwrap_or_default(),
-            tail: Some(Tail { object, bytes: packed.bytes.len() as u64, sha256 }),
+            tail: Some(Tail { object, bytes: stored.len() as u64, sha256 }),
         };
         return Ok((copy, archived));
     }

@@ -1,15 +1,19 @@
 //! A log's folder made from its copy, up to a point.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Position, Timestamp};
 
 use super::LogCopy;
 use crate::archive::manifest::Manifest;
-use crate::archive::{ArchiveError, Depot, fetch};
+use crate::archive::{ArchiveError, Depot, Fetched, fetch};
+use crate::crypt::at_rest::StorageKeys;
 use crate::disk::Disk;
 use crate::disk::os::OsDisk;
+use crate::disk::veil::{Veil, unveil_object};
+use crate::fault::Faults;
 use crate::segment::frame::Kind;
 use crate::vault::contents::inspect;
 use crate::vault::layout::{Facts, hex, sha256};
@@ -52,10 +56,12 @@ pub struct Restored {
     /// The append that holds the position asked for but ends behind it, so that it was left out: its first
     /// and last position.
     pub left_out: Option<(Position, Position)>,
+    /// Whether there are encrypted segments among them.
+    pub encrypted: bool,
 }
 
 /// Writes the log into an empty folder, durably. Every object is verified to the last frame before any of
-/// it is written.
+/// it is written. `keys` open what is encrypted in the store, and encrypt it here with the one in force.
 ///
 /// # Errors
 /// [`ArchiveError`]; the folder holds a part of the log then.
@@ -65,6 +71,7 @@ pub fn restore(
     copy: &LogCopy,
     until: Until,
     folder: &Path,
+    keys: Option<&StorageKeys>,
     progress: &mut dyn FnMut(Position, Position),
 ) -> Result<Restored, ArchiveError> {
     if let Until::Position(wanted) = until
@@ -87,17 +94,22 @@ pub fn restore(
             reason: "the manifest of its segments is not the one that was backed up".to_owned(),
         });
     }
-    let disk = OsDisk::open(folder)?;
+    let clear = Arc::new(OsDisk::open(folder)?);
+    let sealing = keys.map(|keys| keys.clone().sealing(true));
+    let veil = Veil::new(Arc::clone(&clear) as _, sealing, Faults::default());
+    // As in the store, so here.
+    let disk = |encrypted: bool| -> &dyn Disk { if encrypted { &veil } else { &*clear } };
     let mut restored = Restored::default();
     let mut ended = false;
     let mut last = None;
     for entry in sealed {
-        let (packed, raw) = fetch(depot, entry)?;
+        let Fetched { packed, raw, encrypted } = fetch(depot, entry, keys)?;
         let base = packed.layout.facts.base_position;
         let before = restored.segments;
-        ended = write(&disk, &packed, &raw, until, &mut restored)?;
+        restored.encrypted |= encrypted;
+        ended = write(disk(encrypted), &packed, &raw, until, &mut restored)?;
         if !ended {
-            last = Some((base, raw));
+            last = Some((base, raw, encrypted));
         } else if restored.segments > before {
             last = None;
         }
@@ -113,32 +125,35 @@ pub fn restore(
         if hex(&sha256(&bytes)) != tail.sha256 {
             return Err(damaged("its SHA-256 is not the one of the backup".to_owned()));
         }
+        let (bytes, encrypted) = unveil_object(keys, &tail.object, bytes)?;
+        restored.encrypted |= encrypted;
         let (layout, raw) = unpack_all(&bytes).map_err(damaged)?;
         if layout.facts.base_position != copy.sealed_until || layout.facts.org_id != org_id {
             return Err(damaged("it does not follow the sealed segments".to_owned()));
         }
         let sealed = layout.facts.sealed;
         let before = restored.segments;
-        let ended = write(&disk, &Packed { bytes, layout }, &raw, until, &mut restored)?;
+        let packed = Packed { bytes, layout };
+        let ended = write(disk(encrypted), &packed, &raw, until, &mut restored)?;
         if sealed && !ended {
-            last = Some((copy.sealed_until, raw));
+            last = Some((copy.sealed_until, raw, encrypted));
         } else if restored.segments > before {
             last = None;
         }
         progress(restored.head, copy.head);
     }
-    if let Some((base, raw)) = last {
+    if let Some((base, raw, encrypted)) = last {
         // The last segment of a log is never packed: opening makes its end durable by writing it again.
-        file(&disk, &Form::Raw.name(base), &raw)?;
-        disk.remove(&Form::Packed.name(base))?;
+        file(disk(encrypted), &Form::Raw.name(base), &raw)?;
+        clear.remove(&Form::Packed.name(base))?;
     }
-    disk.sync_directory()?;
+    clear.sync_directory()?;
     Ok(restored)
 }
 
 /// Writes a segment as far as it is wanted; whether the point was reached.
 fn write(
-    disk: &OsDisk,
+    disk: &dyn Disk,
     packed: &Packed,
     raw: &[u8],
     until: Until,
@@ -189,7 +204,7 @@ fn write(
     Ok(true)
 }
 
-fn file(disk: &OsDisk, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
+fn file(disk: &dyn Disk, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
     let file = disk.create(name)?;
     file.write_at(bytes, 0)?;
     file.sync_data()?;

@@ -27,7 +27,8 @@ fn restored(
     until: Until,
 ) -> (tempfile::TempDir, Restored, EmbeddedLog) {
     let folder = tempfile::tempdir().expect("folder");
-    let done = restore(depot, ORG, copy, until, folder.path(), &mut silent).expect("restored");
+    let done =
+        restore(depot, ORG, copy, until, folder.path(), None, &mut silent).expect("restored");
     let log = open(folder.path(), None);
     log.verify().expect("whole");
     (folder, done, log)
@@ -66,6 +67,7 @@ fn every_position_is_restored_as_the_prefix_that_ends_with_its_append() {
         &copy,
         Until::Position(Position(copy.head.0 + 1)),
         folder.path(),
+        None,
         &mut silent,
     );
     assert!(matches!(behind, Err(ArchiveError::BehindEnd { .. })), "{behind:?}");
@@ -122,7 +124,8 @@ fn a_copy_made_while_the_log_grows_is_a_beginning_of_it() {
         let growing = scope.spawn(|| append(&log, 120, 2));
         let mut copies = Vec::new();
         while !growing.is_finished() || copies.is_empty() {
-            let files = crate::LogFiles::reading(&folder.path().join("log"), None).expect("opens");
+            let files =
+                crate::LogFiles::reading(&folder.path().join("log"), None, None).expect("opens");
             let seen = log.head();
             let (copy, _) = copy(&depot, ORG, &files, NOW, &mut silent).expect("copied");
             assert!(copy.head >= seen, "what was durable before is in it");
@@ -155,7 +158,7 @@ fn damage_in_a_backup_is_noticed() {
             bad[at] ^= 4;
             fs::write(&path, bad).expect("writes");
             let target = tempfile::tempdir().expect("folder");
-            let done = restore(&depot, ORG, &copy, Until::End, target.path(), &mut silent);
+            let done = restore(&depot, ORG, &copy, Until::End, target.path(), None, &mut silent);
             // Some of what the manifest says is of no use for a restore.
             let harmless = object.ends_with(".json") && done.is_ok();
             if harmless {
@@ -166,7 +169,7 @@ fn damage_in_a_backup_is_noticed() {
         }
         fs::remove_file(&path).expect("removed");
         let target = tempfile::tempdir().expect("folder");
-        let gone = restore(&depot, ORG, &copy, Until::End, target.path(), &mut silent);
+        let gone = restore(&depot, ORG, &copy, Until::End, target.path(), None, &mut silent);
         assert!(gone.is_err(), "{object} is missed");
         fs::write(&path, good).expect("writes");
     }

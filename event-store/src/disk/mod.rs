@@ -9,6 +9,7 @@ pub(crate) mod files;
 pub(crate) mod os;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) mod sim;
+pub(crate) mod veil;
 
 use std::fmt;
 use std::io;
@@ -51,4 +52,8 @@ pub(crate) trait DiskFile: fmt::Debug + Send + Sync + 'static {
     }
     /// Makes everything written so far durable, with the length needed to read it.
     fn sync_data(&self) -> io::Result<()>;
+    /// Whether its bytes are encrypted on the disk.
+    fn is_encrypted(&self) -> bool {
+        false
+    }
 }

@@ -44,6 +44,7 @@ pub use verify::Verified;
 
 use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence};
 use crate::disk::os::OsDisk;
+use crate::disk::veil::Veil;
 use crate::engine::MirrorThread;
 use crate::fault::Faults;
 use crate::files::LogFiles;
@@ -156,6 +157,8 @@ impl EmbeddedLog {
             return Err(OpenError::Mirror { directory: directory.to_owned(), engine });
         }
         let disk = OsDisk::open(directory).map_err(at.io("opening the directory"))?;
+        let disk = Veil::new(Arc::new(disk), options.keys.clone(), Faults::default());
+        disk.check().map_err(at.io("looking for the keys of its files"))?;
         let vault = Vault::open(Arc::new(disk), options.vault(), Faults::default())
             .map_err(at.io("tidying the segments"))?;
         let vault = Arc::new(vault);
@@ -175,7 +178,7 @@ impl EmbeddedLog {
             .name("log-indexer".to_owned())
             .spawn(move || indexer.run())
             .map_err(at.io("starting the indexer"))?;
-        let files = LogFiles::new(vault.clone());
+        let files = LogFiles::new(vault.clone(), options.keys.clone());
         let keeper = Keeper::start(vault).map_err(at.io("starting the keeper of segments"))?;
         Ok(Self {
             inner: Arc::new(Inner {

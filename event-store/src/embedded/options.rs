@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ledgerline_schemas::Timestamp;
 
+use crate::crypt::at_rest::StorageKeys;
+use crate::disk::veil::Unveiled;
 use crate::segment::writer::Sizes;
 use crate::vault::{self, ArchiveReader};
 
@@ -38,6 +40,9 @@ pub struct Options {
     pub block_cache_bytes: usize,
     /// Where segments are read from that are in an archive only. Without it, they cannot be read.
     pub archive: Option<Arc<dyn ArchiveReader>>,
+    /// Keys of files that are encrypted at rest, and whether new ones are. Default `None`: new files are in clear,
+    /// and a log with encrypted ones does not open.
+    pub keys: Option<StorageKeys>,
     /// The clock; default the system's.
     pub clock: Clock,
     /// Salts; default the operating system's random numbers.
@@ -56,6 +61,7 @@ impl Default for Options {
             raw_segments: Some(4),
             block_cache_bytes: 64 << 20,
             archive: None,
+            keys: None,
             clock: Arc::new(system_time),
             salt: Arc::new(random_salt),
         }
@@ -74,16 +80,18 @@ impl fmt::Debug for Options {
             .field("raw_segments", &self.raw_segments)
             .field("block_cache_bytes", &self.block_cache_bytes)
             .field("archive", &self.archive)
+            .field("keys", &self.keys)
             .finish_non_exhaustive()
     }
 }
 
 impl Options {
     pub(crate) fn vault(&self) -> vault::Settings {
+        let unveiled = |archive| Arc::new(Unveiled::new(archive, self.keys.clone())) as _;
         vault::Settings {
             cache_bytes: self.block_cache_bytes,
             raw_segments: self.raw_segments,
-            archive: self.archive.clone(),
+            archive: self.archive.clone().map(unveiled),
         }
     }
 

@@ -84,13 +84,13 @@ pub async fn compare(
     })
 }
 
-/// Makes a mirror a log of its own. What the engine gets later is not in it.
+/// Makes a mirror a log of its own, opened as `options` say. What the engine gets later is not in it.
 ///
 /// # Errors
 /// [`EngineError::Open`], [`EngineError::Io`].
-pub fn detach(directory: &Path, org_id: OrgId) -> Result<(), EngineError> {
+pub fn detach(directory: &Path, org_id: OrgId, options: Options) -> Result<(), EngineError> {
     // Open, so that nobody else has it.
-    let log = EmbeddedLog::open_for(directory, org_id, Options::default(), Purpose::Mirror)?;
+    let log = EmbeddedLog::open_for(directory, org_id, options, Purpose::Mirror)?;
     remove_marker(directory)
         .map_err(|source| EngineError::Io { what: "removing the mirror file", source })?;
     drop(log);

@@ -54,6 +54,8 @@ mod tests;
 use std::fmt;
 use std::io;
 
+use crate::vault::Damage;
+
 /// An index file cannot answer.
 #[derive(Debug)]
 pub(crate) enum IndexError {
@@ -79,6 +81,13 @@ impl fmt::Display for IndexError {
 
 impl From<io::Error> for IndexError {
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        match Damage::of(&error) {
+            // What is damaged in a file before it is read as an index.
+            Some(Damage { file, .. }) => {
+                let reason = "the head of the encrypted file is damaged";
+                Self::Damaged { file: file.clone(), reason }
+            }
+            None => Self::Io(error),
+        }
     }
 }

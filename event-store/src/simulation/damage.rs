@@ -4,7 +4,9 @@
 use super::life::{self, Life, Plan};
 use super::random::Random;
 use super::truth::Truth;
+use crate::crypt::at_rest::StorageKeys;
 use crate::disk::sim::{Image, SimDisk, Skips};
+use crate::disk::veil;
 use crate::embedded::commit::Committer;
 use crate::embedded::{EmbeddedLog, OpenError};
 use crate::index::layout;
@@ -57,7 +59,9 @@ pub(crate) fn strike(
 ) -> Result<bool, String> {
     let mut image = life.disk.live();
     let kind = Kind::ALL.get(random.index(Kind::ALL.len())).copied().unwrap_or(Kind::FlippedBit);
-    let Some(Struck { what, index }) = damage(&mut image, kind, earlier, random) else {
+    let keys = life::keys(plan);
+    let struck = damage(&mut image, kind, earlier, keys.as_ref(), random);
+    let Some(Struck { what, index }) = struck else {
         return Ok(false);
     };
     let outcome = match opened(image, plan) {
@@ -98,12 +102,16 @@ fn damage(
     image: &mut Image,
     kind: Kind,
     earlier: &[Vec<u8>],
+    keys: Option<&StorageKeys>,
     random: &mut Random,
 ) -> Option<Struck> {
     let files: Vec<Written> = image
         .files
         .iter()
-        .map(|(name, bytes)| Written { name: name.clone(), last_write: last_write(name, bytes) })
+        .map(|(name, bytes)| Written {
+            name: name.clone(),
+            last_write: stored_last_write(name, bytes, keys),
+        })
         .collect();
     let last = files.iter().rfind(|file| !is_index(&file.name))?.name.clone();
     let number = random.index(files.len());
@@ -147,6 +155,20 @@ fn opened(image: Image, plan: &Plan) -> Result<(EmbeddedLog, Committer), OpenErr
 
 fn is_index(name: &str) -> bool {
     layout::positions_of(name).is_some()
+}
+
+/// Where the last write to the log began in a file as it is stored. Of an encrypted one, the block that holds bytes
+/// of the write before it as well belongs to it: a changed bit is noise in all of the block.
+fn stored_last_write(name: &str, bytes: &[u8], keys: Option<&StorageKeys>) -> usize {
+    const BLOCK_BYTES: usize = 16;
+    match veil::unveil_object(keys, name, bytes.to_vec()) {
+        Ok((content, true)) => {
+            let at = last_write(name, &content);
+            let whole = if at == content.len() { at.next_multiple_of(BLOCK_BYTES) } else { at };
+            SECTOR_BYTES + whole / BLOCK_BYTES * BLOCK_BYTES
+        }
+        _ => last_write(name, bytes),
+    }
 }
 
 /// Walks the frames of a whole segment. All of an index or of a packed segment was durable once.

@@ -11,11 +11,13 @@ use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Position, Timestamp};
 use tokio::sync::watch;
 
-use super::Variant;
 use super::random::Random;
 use super::truth::Truth;
+use super::{AtRest, Variant};
+use crate::crypt::at_rest::StorageKeys;
 use crate::disk::Disk;
 use crate::disk::sim::SimDisk;
+use crate::disk::veil::Veil;
 use crate::embedded::error::At;
 use crate::embedded::open::{self, Opened};
 use crate::embedded::{EmbeddedLog, OpenError, Options};
@@ -28,6 +30,7 @@ const ORG: OrgId = OrgId::from_u128(7);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) variant: Variant,
+    pub(crate) at_rest: AtRest,
     /// Decides sizes, contents and order.
     pub(crate) seed: u64,
     /// Makes contents and salts differ from another life with the same seed.
@@ -191,9 +194,28 @@ fn place() -> At {
 
 /// The segments on a disk, without a thread that packs them.
 pub(crate) fn vault_on(disk: &SimDisk, plan: &Plan) -> Result<Arc<Vault>, OpenError> {
-    Vault::open(Arc::new(disk.clone()), options(plan).vault(), plan.variant.faults())
+    let faults = plan.variant.faults();
+    let disk: Arc<dyn Disk> = match keys(plan) {
+        None => Arc::new(disk.clone()),
+        Some(keys) => {
+            let veil = Veil::new(Arc::new(disk.clone()), Some(keys), faults);
+            veil.check().map_err(place().io("looking for the keys of its files"))?;
+            Arc::new(veil)
+        }
+    };
+    Vault::open(disk, options(plan).vault(), faults)
         .map(Arc::new)
         .map_err(place().io("tidying the segments"))
+}
+
+/// The keys of the files of a life; `None`: there are none.
+pub(crate) fn keys(plan: &Plan) -> Option<StorageKeys> {
+    if plan.at_rest == AtRest::Clear {
+        return None;
+    }
+    let seals = !Random::new(plan.seed ^ 0x0ff).one_in(6);
+    let salts = Random::new(plan.seed ^ plan.tag.rotate_left(29)).next();
+    StorageKeys::simulated(ORG, salts).map(|keys| keys.sealing(seals))
 }
 
 /// Opens the log in a vault, without a writer thread.

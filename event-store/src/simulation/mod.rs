@@ -68,11 +68,32 @@ pub enum Variant {
     PackWithoutSync,
     /// Removes a segment file before the packed one has its name.
     RemoveBeforePacking,
+    /// Writes the head of an encrypted file after the file's first sync.
+    HeadAfterSync,
+    /// Encrypts a block that is written in part as if the rest of it were zeros.
+    SharedBlockForgotten,
+}
+
+/// How the files of a simulated log are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtRest {
+    /// In clear.
+    Clear,
+    /// Encrypted. Now and then a life makes files in clear beside them, as if encryption had been turned off.
+    Encrypted,
+}
+
+impl AtRest {
+    /// Both, in turn.
+    #[must_use]
+    pub const fn of_turn(turn: u64) -> Self {
+        if turn.is_multiple_of(2) { Self::Clear } else { Self::Encrypted }
+    }
 }
 
 impl Variant {
     /// Every broken variant.
-    pub const BROKEN: [Self; 14] = [
+    pub const BROKEN: [Self; 16] = [
         Self::NoSync,
         Self::AcknowledgeBeforeSync,
         Self::VisibleBeforeDurable,
@@ -87,7 +108,22 @@ impl Variant {
         Self::IndexRenamedBeforeSync,
         Self::PackWithoutSync,
         Self::RemoveBeforePacking,
+        Self::HeadAfterSync,
+        Self::SharedBlockForgotten,
     ];
+
+    /// Whether the mistake does harm to files that are kept so.
+    #[must_use]
+    pub const fn harms(self, at_rest: AtRest) -> bool {
+        match self {
+            Self::HeadAfterSync | Self::SharedBlockForgotten => {
+                matches!(at_rest, AtRest::Encrypted)
+            }
+            // What an earlier file left on the disk was encrypted with other keys, and is noise to this one.
+            Self::NoSalt => matches!(at_rest, AtRest::Clear),
+            _ => true,
+        }
+    }
 
     fn faults(self) -> Faults {
         let set = FaultSet {
@@ -102,6 +138,8 @@ impl Variant {
             index_renamed_before_sync: self == Self::IndexRenamedBeforeSync,
             pack_without_sync: self == Self::PackWithoutSync,
             remove_before_packing: self == Self::RemoveBeforePacking,
+            head_after_sync: self == Self::HeadAfterSync,
+            shared_block_forgotten: self == Self::SharedBlockForgotten,
             ..FaultSet::default()
         };
         Faults { set }
@@ -172,21 +210,26 @@ impl fmt::Display for Report {
 
 /// Runs the history of every seed, with a power cut at every boundary between disk operations.
 #[must_use]
-pub fn simulate(seeds: Range<u64>, variant: Variant) -> Report {
+pub fn simulate(seeds: Range<u64>, variant: Variant, at_rest: AtRest) -> Report {
     let mut report = Report::default();
     for seed in seeds {
         report.histories += 1;
-        if let Err(what) = history(seed, variant, &mut report) {
+        if let Err(what) = history(seed, variant, at_rest, &mut report) {
             report.failures.push(Failure { seed, what });
         }
     }
     report
 }
 
-fn history(seed: u64, variant: Variant, report: &mut Report) -> Result<(), String> {
+fn history(
+    seed: u64,
+    variant: Variant,
+    at_rest: AtRest,
+    report: &mut Report,
+) -> Result<(), String> {
     let mut random = Random::new(seed ^ 0xC0FFEE);
     let groups = 4 + random.below(10);
-    let plan = Plan { variant, seed, tag: 0, groups, close: random.one_in(2) };
+    let plan = Plan { variant, at_rest, seed, tag: 0, groups, close: random.one_in(2) };
     let earlier = earlier_files(&plan)?;
     let disk = SimDisk::new(Default::default(), &[], variant.skips());
     let first = life::live(disk, Truth::default(), &plan)?;

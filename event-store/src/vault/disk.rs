@@ -232,6 +232,18 @@ impl Vault {
         self.inner.open(&form.name(base))?.len()
     }
 
+    /// Whether a segment is encrypted on the log's own disk, in whatever form it is.
+    pub(crate) fn is_encrypted(&self, base: u64) -> io::Result<bool> {
+        for form in [Form::ALL; TRIES].into_iter().flatten() {
+            match self.inner.open(&form.name(base)) {
+                Ok(file) => return Ok(file.is_encrypted()),
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Err(ErrorKind::NotFound.into())
+    }
+
     /// The stub of an archived segment.
     pub(crate) fn stub(&self, base: u64) -> io::Result<Stub> {
         let name = Form::Archived.name(base);

@@ -13,10 +13,15 @@
 mod error;
 mod file;
 mod file_key;
+pub(crate) mod log_head;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+#[cfg(any(test, feature = "simulation"))]
+use std::sync::Arc;
+#[cfg(any(test, feature = "simulation"))]
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledgerline_schemas::id::{KeyId, OrgId};
 
@@ -103,9 +108,9 @@ pub struct StorageKeys {
 #[derive(Clone)]
 enum Source {
     Ring(KeyRing),
-    /// One key and no key file, for simulations.
-    #[cfg(test)]
-    Fixed(DataKey),
+    /// One key and no key file, for simulations, and what the next random bytes are made of.
+    #[cfg(any(test, feature = "simulation"))]
+    Fixed(DataKey, Arc<AtomicU64>),
 }
 
 impl fmt::Debug for StorageKeys {
@@ -128,9 +133,22 @@ impl StorageKeys {
     /// One key that is always the same.
     #[cfg(test)]
     pub(crate) fn fixed(org: OrgId, seals: bool) -> Option<Self> {
+        Self::simulated(org, 7).map(|keys| keys.sealing(seals))
+    }
+
+    /// One key that is always the same, with random bytes that a seed decides.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn simulated(org: OrgId, seed: u64) -> Option<Self> {
         let secret = Secret::from_slice(&[7; 32])?;
         let key = DataKey { id: KeyId::from_u128(7), secret };
-        Some(Self { org, source: Source::Fixed(key), seals })
+        let source = Source::Fixed(key, Arc::new(AtomicU64::new(seed)));
+        Some(Self { org, source, seals: true })
+    }
+
+    /// The same keys, for a place where new files are, or are not, encrypted.
+    #[must_use]
+    pub fn sealing(self, seals: bool) -> Self {
+        Self { seals, ..self }
     }
 
     /// Whether new files are encrypted.
@@ -143,8 +161,8 @@ impl StorageKeys {
     fn current(&self) -> Result<DataKey, CryptError> {
         match &self.source {
             Source::Ring(ring) => ring.storage_key(self.org),
-            #[cfg(test)]
-            Source::Fixed(key) => Ok(key.clone()),
+            #[cfg(any(test, feature = "simulation"))]
+            Source::Fixed(key, _) => Ok(key.clone()),
         }
     }
 
@@ -152,9 +170,14 @@ impl StorageKeys {
     fn fill_random(&self, bytes: &mut [u8]) -> Result<(), CryptError> {
         match &self.source {
             Source::Ring(_) => getrandom::fill(bytes).map_err(|_| CryptError::Random),
-            #[cfg(test)]
-            Source::Fixed(_) => {
-                bytes.fill(7);
+            #[cfg(any(test, feature = "simulation"))]
+            Source::Fixed(_, next) => {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                let mut random = crate::simulation::random::Random::new(seed);
+                for part in bytes.chunks_mut(8) {
+                    let word = random.next().to_le_bytes();
+                    part.copy_from_slice(word.get(..part.len()).unwrap_or_default());
+                }
                 Ok(())
             }
         }
@@ -163,10 +186,10 @@ impl StorageKeys {
     fn by_id(&self, key_id: KeyId) -> Result<Secret, CryptError> {
         match &self.source {
             Source::Ring(ring) => ring.storage_key_by_id(self.org, key_id),
-            #[cfg(test)]
-            Source::Fixed(key) if key.id == key_id => Ok(key.secret.clone()),
-            #[cfg(test)]
-            Source::Fixed(_) => Err(CryptError::NoKey { key_id }),
+            #[cfg(any(test, feature = "simulation"))]
+            Source::Fixed(key, _) if key.id == key_id => Ok(key.secret.clone()),
+            #[cfg(any(test, feature = "simulation"))]
+            Source::Fixed(..) => Err(CryptError::NoKey { key_id }),
         }
     }
 }
