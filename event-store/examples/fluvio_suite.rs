@@ -1,17 +1,19 @@
 //! The Fluvio carrier against a real SC and SPU: what held, and how fast it was. `cargo xtask fluvio-suite` runs it.
 //!
 //! Arguments: the `fluvio-run` program, and where to write the evidence. Prints what it does; ends with an
-//! error when anything did not hold, and then writes nothing.
+//! error when anything did not hold, and then writes nothing. Without the second argument it only keeps a
+//! cluster running, for trying things by hand.
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
 #[path = "../tests/fluvio_support/mod.rs"]
 mod fluvio_support;
 
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use fluvio_support::{Cluster, Outcome, figures, mirrors, scenarios, text};
+use fluvio_support::{Cluster, Outcome, figures, mirrors, moving, scenarios, text};
 
 /// Kills of the SPU while a writer writes.
 const KILLS: u32 = 10;
@@ -19,12 +21,22 @@ const KILLS: u32 = 10;
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [program, evidence] = arguments.as_slice() else {
-        return Err("usage: fluvio_suite FLUVIO_RUN EVIDENCE.md".to_owned());
+    let (program, evidence) = match arguments.as_slice() {
+        [program] => (program, None),
+        [program, evidence] => (program, Some(evidence)),
+        _ => return Err("usage: fluvio_suite FLUVIO_RUN [EVIDENCE.md]".to_owned()),
     };
     let mut cluster = Cluster::start(&PathBuf::from(program)).await?;
     let version = cluster.version().await?;
     println!("Fluvio {version} at {}", cluster.endpoint());
+    let Some(evidence) = evidence else {
+        println!("it runs until the end of the input; its topics end with it");
+        return tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()))
+            .await
+            .map_err(text)?
+            .map(|_| ())
+            .map_err(text);
+    };
     let mut held = Vec::new();
     macro_rules! run {
         ($what:expr, $scenario:expr) => {{
@@ -44,6 +56,7 @@ async fn main() -> Outcome<()> {
     run!("the contract of carriers", mirrors::carrier_conformance(cluster));
     run!("the contract of logs, by a mirror", mirrors::log_conformance(cluster));
     run!("takeover by a standby", mirrors::takeover(cluster));
+    run!("moving: embedded, Fluvio, embedded", moving::there_and_back(cluster));
     println!("figures …");
     let figures = figures::measure(cluster).await?;
     for figure in &figures {

@@ -6,7 +6,7 @@ mod fluvio_support;
 
 use std::io::Write as _;
 
-use fluvio_support::{Cluster, PROGRAM, mirrors, program, scenarios};
+use fluvio_support::{Cluster, PROGRAM, mirrors, moving, program, scenarios};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_carrier_keeps_its_promises_on_a_real_cluster() {
@@ -25,4 +25,5 @@ async fn the_carrier_keeps_its_promises_on_a_real_cluster() {
     mirrors::carrier_conformance(cluster).await.expect("the contract of carriers");
     mirrors::log_conformance(cluster).await.expect("the contract of logs");
     mirrors::takeover(cluster).await.expect("a takeover");
+    moving::there_and_back(cluster).await.expect("moving there and back");
 }

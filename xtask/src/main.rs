@@ -29,7 +29,7 @@ cargo xtask <verb>
   fluvio-suite
              the Fluvio carrier against a real SC and SPU, started from a fluvio-run program:
              cargo xtask fluvio-suite --fluvio-run FILE (or LEDGERLINE_FLUVIO_RUN); writes
-             docs/fluvio-evidence.md
+             docs/fluvio-evidence.md. With --serve it only keeps a cluster until the end of the input
   s3         archive, backup and restore against an S3-compatible server, which it installs
   demo-check the demo of the README, 60 seconds at 120 calls a minute
 ";

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 
 use super::carrier::{Carried, Carrier, CarrierError, Offset};
+use super::carrying::{self, Following};
 use crate::capability::{Atomicity, Capabilities, ConcurrencyControl, Durability, Idempotence};
 
 /// How often something happens to an append, in percent of the appends through one [`MemoryCarrier`].
@@ -309,25 +309,19 @@ impl Carrier for MemoryCarrier {
     fn follow(&self, from: Offset) -> BoxStream<'static, Result<Carried, CarrierError>> {
         let changed = self.partition.inner.changed.subscribe();
         let restarts = self.partition.inner.lock().restarts;
-        let following = Following { carrier: self.clone(), next: from, restarts, changed };
-        futures::stream::unfold(Some(following), |following| async {
-            let mut following = following?;
-            let item = following.next().await;
-            let rest = item.is_ok().then_some(following);
-            Some((item, rest))
-        })
-        .boxed()
+        let following = Follower { carrier: self.clone(), next: from, restarts, changed };
+        carrying::stream(following)
     }
 }
 
-struct Following {
+struct Follower {
     carrier: MemoryCarrier,
     next: Offset,
     restarts: u64,
     changed: watch::Receiver<u64>,
 }
 
-impl Following {
+impl Following for Follower {
     async fn next(&mut self) -> Result<Carried, CarrierError> {
         loop {
             self.changed.borrow_and_update();

@@ -20,6 +20,7 @@
 
 mod batch;
 mod carrier;
+mod carrying;
 mod compare;
 mod cursor;
 mod entry;

@@ -24,11 +24,11 @@ use ledgerline_schemas::{Actor, NewEvent, Position, StreamId, Timestamp};
 
 use super::{Cluster, Outcome, text};
 
-const ORG: OrgId = OrgId::from_u128(0xF1);
+pub(super) const ORG: OrgId = OrgId::from_u128(0xF1);
 /// Long enough for a connection to be opened within a fifth of it.
-const LEASE: Duration = Duration::from_secs(3);
+pub(super) const LEASE: Duration = Duration::from_secs(3);
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options { segment_bytes: 1 << 20, reserve_step_bytes: 256 << 10, ..Options::default() }
 }
 
@@ -170,7 +170,7 @@ impl Carrier for Severable {
     }
 }
 
-fn event(number: u128) -> NewEvent {
+pub(super) fn event(number: u128) -> NewEvent {
     NewEvent {
         id: EventId::from_u128(number + 1),
         stream: StreamId::new("interaction-1"),

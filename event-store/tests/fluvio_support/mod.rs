@@ -3,6 +3,7 @@
 
 pub(crate) mod figures;
 pub(crate) mod mirrors;
+pub(crate) mod moving;
 pub(crate) mod scenarios;
 
 use std::net::TcpListener;

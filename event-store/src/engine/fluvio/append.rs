@@ -10,15 +10,16 @@ use tokio::time::Instant;
 use super::session::{Session, Trouble, deadline};
 use super::{ENTRY_BYTES_MAX, Shared};
 use crate::engine::CarrierError;
+use crate::engine::carrying::{Room, refuse_longer};
 
 /// Most bytes of one batch, with all framing. A batch is written as one by the SPU.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
 /// Most bytes of one append: what the time limit of a call reasonably is for.
 pub(super) const APPEND_BYTES_MAX: usize = 16 << 20;
-/// Framing of a batch and of a record in it, bytes, rounded up.
-const FRAMING_BYTES: [usize; 2] = [4 << 10, 64];
-/// Most records of one batch.
-const BATCH_RECORDS: usize = 8_192;
+/// What goes into one batch, with the framing of the batch and of each record in it, rounded up.
+const BATCH: Room = Room { entries: 8_192, bytes: BATCH_BYTES - (4 << 10), framing: 64 };
+// Otherwise an entry could fit no batch.
+const _: () = assert!(ENTRY_BYTES_MAX + BATCH.framing <= BATCH.bytes);
 /// The client sends a batch by itself after this time. Longer than it takes to fill one, so that a group is
 /// one batch; it is flushed at once when it is whole.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
@@ -29,32 +30,12 @@ const PATIENCE: u32 = 8;
 
 /// Appends entries in their order.
 pub(super) async fn append(shared: &Shared, entries: Vec<Bytes>) -> Result<(), CarrierError> {
-    if let Some(entry) = entries.iter().find(|it| it.len() > ENTRY_BYTES_MAX) {
-        let reason =
-            format!("an entry has {} bytes, a record holds {ENTRY_BYTES_MAX} of them", entry.len());
-        return Err(CarrierError::Refused { reason });
-    }
+    refuse_longer(&entries, ENTRY_BYTES_MAX, "a record")?;
     let _one_at_a_time = shared.appending.lock().await;
-    for batch in batches(&entries) {
+    for batch in BATCH.split(&entries) {
         append_batch(shared, batch).await?;
     }
     Ok(())
-}
-
-/// Splits entries so that each group is one batch.
-fn batches(entries: &[Bytes]) -> impl Iterator<Item = &[Bytes]> {
-    let mut rest = entries;
-    std::iter::from_fn(move || {
-        let mut bytes = FRAMING_BYTES[0];
-        let fits = |entry: &&Bytes| {
-            bytes = bytes.saturating_add(entry.len() + FRAMING_BYTES[1]);
-            bytes <= BATCH_BYTES
-        };
-        let count = rest.iter().take(BATCH_RECORDS).take_while(fits).count();
-        let (batch, behind) = rest.split_at(count);
-        rest = behind;
-        (!batch.is_empty()).then_some(batch)
-    })
 }
 
 /// One batch: repeated as long as the answer says that nothing of it was written.
@@ -156,33 +137,5 @@ fn unknown_behind(sent: usize, trouble: Trouble) -> Trouble {
     match trouble {
         Trouble::NotYet(reason) | Trouble::Refused(reason) if sent > 0 => Trouble::Unknown(reason),
         other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_longest_entry_is_one_batch() {
-        let entries = vec![Bytes::from(vec![0; ENTRY_BYTES_MAX]); 3];
-        assert_eq!(batches(&entries).map(<[Bytes]>::len).collect::<Vec<_>>(), [1, 1, 1]);
-    }
-
-    proptest! {
-        #[test]
-        fn batches_hold_all_entries_in_order_and_fit(
-            sizes in prop::collection::vec(0_usize..200_000, 0..40),
-        ) {
-            let entries: Vec<Bytes> = sizes.iter().map(|size| Bytes::from(vec![7; *size])).collect();
-            let split: Vec<&[Bytes]> = batches(&entries).collect();
-            prop_assert_eq!(&split.concat(), &entries);
-            for batch in split {
-                let bytes: usize = batch.iter().map(|it| it.len() + FRAMING_BYTES[1]).sum();
-                prop_assert!(!batch.is_empty() && bytes + FRAMING_BYTES[0] <= BATCH_BYTES);
-            }
-        }
     }
 }

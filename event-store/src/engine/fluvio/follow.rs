@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fluvio::consumer::Record;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::records::{Records, begin, end, failure, unavailable};
 use super::session::Session;
+use crate::engine::carrying::{self, Following};
 use crate::engine::{Carried, CarrierError, Offset};
 
 /// Silence after which a follower looks whether the partition has gone on without it.
@@ -52,7 +53,6 @@ struct Follower {
     /// When a record came last, or was due first.
     heard: Instant,
     appended: watch::Receiver<u64>,
-    ended: bool,
 }
 
 pub(super) fn follow(
@@ -69,20 +69,11 @@ pub(super) fn follow(
         ahead: VecDeque::new(),
         unseen: VecDeque::new(),
         heard: Instant::now(),
-        ended: false,
     };
-    stream::unfold(follower, |mut follower| async move {
-        if follower.ended {
-            return None;
-        }
-        let item = follower.next().await;
-        follower.ended = item.is_err();
-        Some((item, follower))
-    })
-    .boxed()
+    carrying::stream(follower)
 }
 
-impl Follower {
+impl Following for Follower {
     async fn next(&mut self) -> Result<Carried, CarrierError> {
         if self.reading.is_none() {
             self.reading = Some(begin(&self.shared, self.next).await?);
@@ -116,7 +107,9 @@ impl Follower {
             }
         }
     }
+}
 
+impl Follower {
     /// What needs no waiting: records that are here, then what was acknowledged.
     fn at_hand(&mut self) -> Result<Option<Carried>, CarrierError> {
         while let Some((_, records)) = &mut self.reading {

@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 
 use super::Shared;
 use super::session::{Session, Trouble, deadline};
-use crate::engine::{CarrierError, Offset};
+use crate::engine::{CarrierError, Offset, carrying};
 
 pub(super) type Records = Pin<Box<dyn ConsumerStream<Item = Result<Record, ErrorCode>> + Send>>;
 
@@ -94,11 +94,7 @@ pub(super) fn failure(code: ErrorCode) -> CarrierError {
 pub(super) async fn begin(shared: &Shared, from: u64) -> Result<(Session, Records), CarrierError> {
     let end = end(shared).await?;
     if end < from {
-        let reason = format!(
-            "topic {} ends at {end}, but records up to {from} were read from it before: it lost them",
-            shared.config.topic
-        );
-        return Err(CarrierError::Refused { reason });
+        return Err(carrying::lost(&format!("topic {}", shared.config.topic), end, from));
     }
     let session = Session::connect(&shared.config).await?;
     let start = i64::try_from(from)

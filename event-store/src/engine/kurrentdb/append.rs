@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::link::Failure;
 use super::{APPEND_EVENTS_MAX, Shared};
 use crate::engine::CarrierError;
+use crate::engine::carrying::{Room, refuse_longer};
 
 /// Type of the events that carry entries.
 pub(super) const EVENT_TYPE: &str = "ledgerline.entry";
@@ -21,13 +22,11 @@ pub(super) async fn append(
     entries: Vec<Bytes>,
     at: u64,
 ) -> Result<(), CarrierError> {
-    let room = shared.entries_bytes_max();
-    if let Some(entry) = entries.iter().find(|it| it.len() > room) {
-        let reason = format!("an entry has {} bytes, an append holds {room}", entry.len());
-        return Err(CarrierError::Refused { reason });
-    }
+    let bytes = shared.entries_bytes_max();
+    refuse_longer(&entries, bytes, "an append")?;
+    let room = Room { entries: APPEND_EVENTS_MAX, bytes, framing: 0 };
     let mut next = at;
-    for group in groups(&entries, room) {
+    for group in room.split(&entries) {
         let outcome = append_group(shared, group, next).await;
         match outcome {
             Ok(()) => next = next.saturating_add(group.len() as u64),
@@ -45,22 +44,6 @@ pub(super) async fn append(
         shared.end.send_modify(|end| *end = next.max(*end));
     }
     Ok(())
-}
-
-/// Splits entries so that each group fits an append.
-fn groups(entries: &[Bytes], room: usize) -> impl Iterator<Item = &[Bytes]> {
-    let mut rest = entries;
-    std::iter::from_fn(move || {
-        let mut bytes = 0_usize;
-        let fits = |entry: &&Bytes| {
-            bytes = bytes.saturating_add(entry.len());
-            bytes <= room
-        };
-        let count = rest.iter().take(APPEND_EVENTS_MAX).take_while(fits).count();
-        let (group, behind) = rest.split_at(count);
-        rest = behind;
-        (!group.is_empty()).then_some(group)
-    })
 }
 
 /// The id of an entry at its place (UUIDv5 over stream, place and SHA-256 of the entry): a repeated append is
@@ -136,8 +119,6 @@ async fn is_there(shared: &Shared, group: &[Bytes], next: u64) -> Result<bool, C
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -147,22 +128,5 @@ mod tests {
         assert_ne!(id, event_id("org-2", 7, b"heartbeat"));
         assert_ne!(id, event_id("org-1", 8, b"heartbeat"));
         assert_ne!(id, event_id("org-1", 7, b"heartbeaT"));
-    }
-
-    proptest! {
-        #[test]
-        fn groups_hold_all_entries_in_order_and_fit(
-            sizes in prop::collection::vec(prop_oneof![0_usize..100, 0_usize..50_000], 0..600),
-        ) {
-            let room = 64 << 10;
-            let entries: Vec<Bytes> = sizes.iter().map(|size| Bytes::from(vec![7; *size])).collect();
-            let split: Vec<&[Bytes]> = groups(&entries, room).collect();
-            prop_assert_eq!(&split.concat(), &entries);
-            for group in split {
-                let bytes: usize = group.iter().map(Bytes::len).sum();
-                prop_assert!(!group.is_empty() && bytes <= room);
-                prop_assert!(group.len() <= APPEND_EVENTS_MAX);
-            }
-        }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventstore::{ReadStreamOptions, StreamPosition};
-use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use tokio::sync::watch;
 
 use super::Shared;
 use super::link::Failure;
+use crate::engine::carrying::{self, Following};
 use crate::engine::{Carried, CarrierError, Offset};
 
 /// Events of one page: with the largest entries 64 MiB.
@@ -28,7 +28,6 @@ struct Follower {
     pause: Duration,
     /// Whether the stream is known to reach up to `next`.
     begun: bool,
-    ended: bool,
 }
 
 pub(super) fn follow(
@@ -43,20 +42,11 @@ pub(super) fn follow(
         appended,
         pause: PAUSE[0],
         begun: false,
-        ended: false,
     };
-    stream::unfold(follower, |mut follower| async move {
-        if follower.ended {
-            return None;
-        }
-        let item = follower.next().await;
-        follower.ended = item.is_err();
-        Some((item, follower))
-    })
-    .boxed()
+    carrying::stream(follower)
 }
 
-impl Follower {
+impl Following for Follower {
     async fn next(&mut self) -> Result<Carried, CarrierError> {
         if !self.begun {
             self.begin().await?;
@@ -73,16 +63,15 @@ impl Follower {
             }
         }
     }
+}
 
+impl Follower {
     /// A stream that ends before the place asked for has lost events.
     async fn begin(&mut self) -> Result<(), CarrierError> {
         let end = self.shared.end().await?;
         if end < self.next {
-            let reason = format!(
-                "the stream ends at {end}, but events up to {} were read from it before",
-                self.next
-            );
-            return Err(CarrierError::Refused { reason });
+            let stream = format!("stream {}", self.shared.config.stream);
+            return Err(carrying::lost(&stream, end, self.next));
         }
         self.begun = true;
         Ok(())
