@@ -26,12 +26,12 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// How the log of an organization is opened.
-fn options(settings: &Storage, archive: Option<Depot>) -> Options {
+fn options(settings: &Storage, archive: Option<Arc<dyn ArchiveReader>>) -> Options {
     let after = settings.pack_after_segments;
     Options {
         segment_bytes: settings.segment_bytes,
         raw_segments: (after > 0).then_some(after),
-        archive: archive.map(|depot| Arc::new(depot) as Arc<dyn ArchiveReader>),
+        archive,
         ..Options::default()
     }
 }
@@ -40,7 +40,7 @@ fn options(settings: &Storage, archive: Option<Depot>) -> Options {
 /// directory remembers.
 fn plain_options(data: &DataDir) -> Result<Options, Failure> {
     let settings = Storage { pack_after_segments: 0, ..Storage::default() };
-    Ok(options(&settings, storage::remembered(data)?))
+    Ok(options(&settings, storage::reader(data, storage::remembered(data)?)?))
 }
 
 /// Opens the log of an organization to append to it. A mirror of another engine's log is refused: what is
@@ -59,7 +59,8 @@ pub(crate) fn open_log_with(
     archive: Option<Depot>,
 ) -> Result<Arc<EmbeddedLog>, Failure> {
     let dir = data.organization_dir(known.org_id).join("log");
-    let log = EmbeddedLog::open(&dir, known.org_id, options(settings, archive));
+    let options = options(settings, storage::reader(data, archive)?);
+    let log = EmbeddedLog::open(&dir, known.org_id, options);
     log.map(Arc::new).map_err(|error| not_opened(known, &error))
 }
 
@@ -112,10 +113,11 @@ pub(crate) async fn open_logs(
             continue;
         }
         let carrier = settings.engine.connect(known.org_id).await?;
+        let reader = storage::reader(data, archive.cloned())?;
         let mirror = Mirror::open(
             &data.organization_dir(known.org_id).join("log"),
             known.org_id,
-            options(&settings.storage, archive.cloned()),
+            options(&settings.storage, reader),
             carrier,
             settings.engine.mirror_options(known.org_id),
         )

@@ -4,7 +4,7 @@ use ledgerline_schemas::Timestamp;
 
 use super::{Archive, ArchiveError};
 use crate::files::LogFiles;
-use crate::vault::Stub;
+use crate::vault::{Ends, Stub};
 use crate::vault::layout::{hex, sha256};
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -73,6 +73,7 @@ impl Archive {
                 break;
             }
             if files.is_archived(base)? {
+                files.complete_stub(base)?;
                 continue;
             }
             let (object, raw) = self.fetch(&entry)?;
@@ -89,10 +90,15 @@ impl Archive {
             };
             record(&dropped).map_err(ArchiveError::Record)?;
             let sha256 = sha256(&object.bytes);
+            let ends = Ends::of(&raw).map_err(|bad| ArchiveError::Damaged {
+                object: entry.object.clone(),
+                reason: format!("offset {} of the segment: {}", bad.offset, bad.reason),
+            })?;
             files.drop_local(&Stub {
                 dropped_at: now,
                 object: entry.object,
                 sha256,
+                ends: Some(ends),
                 layout: object.layout,
             })?;
             tracing::info!(
