@@ -4,8 +4,8 @@ use ledgerline_schemas::Timestamp;
 
 use super::{Archive, ArchiveError};
 use crate::files::LogFiles;
-use crate::vault::{Ends, Stub};
 use crate::vault::layout::{hex, sha256};
+use crate::vault::{Ends, Stub};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 

@@ -225,13 +225,14 @@ fn without_its_archive_a_log_opens_and_only_what_was_dropped_is_missed_by_name()
     let files = log.files().expect("files");
     let mut archive = place.archive();
     archive.run(&files, NOW, &mut silent).expect("archived");
-    let gone =
-        archive.drop_local(&files, ALL_BUT_ONE, NOW, &mut |_| Ok(())).expect("dropped");
+    let gone = archive.drop_local(&files, ALL_BUT_ONE, NOW, &mut |_| Ok(())).expect("dropped");
     let first_here = gone.last().expect("some").next_position;
     drop((log, files));
     let away = place.folder.path().join("away");
     fs::rename(place.depot.address(), &away).expect("moved");
-    for (depot, named) in [(None, "no archive is known"), (Some(&place.depot), place.depot.address())] {
+    for (depot, named) in
+        [(None, "no archive is known"), (Some(&place.depot), place.depot.address())]
+    {
         let log = EmbeddedLog::open(&place.log(), ORG, options(depot)).expect("opens");
         // What is here is as it was;
         assert_eq!(log.head(), Position(before.len() as u64));

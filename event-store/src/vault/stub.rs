@@ -146,8 +146,7 @@ impl Stub {
         let object = std::str::from_utf8(rest.take(name_bytes).ok_or(SHORT)?)
             .map_err(|_| "the name of its object is not UTF-8")?
             .to_owned();
-        let ends =
-            if has_ends { Some(Ends::decode(&mut rest).ok_or(SHORT)?) } else { None };
+        let ends = if has_ends { Some(Ends::decode(&mut rest).ok_or(SHORT)?) } else { None };
         let layout = Layout::decode(rest.0)?;
         if layout.packed_bytes() != object_bytes {
             return Err("its block table is not that of the object");
