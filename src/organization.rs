@@ -91,17 +91,16 @@ pub(crate) struct Served {
     pub(crate) known: Known,
     pub(crate) log: Arc<EmbeddedLog>,
     pub(crate) mirror: Option<Mirror>,
+    /// The claim that this process leads by; 0 before it does, and with the embedded log.
+    pub(crate) epoch: u64,
 }
 
-/// Opens the logs of the configured organizations. With another engine than the embedded one this waits until
-/// this process may write all of them: `standby` for as long as another one does.
-///
-/// They are claimed in the order of the configuration: of two processes the one that gets the first gets all.
+/// Opens the logs of the configured organizations. Those that another engine keeps are followed from now on, and
+/// take appends after [`lead`].
 pub(crate) async fn open_logs(
     settings: &Settings,
     data: &DataDir,
     archive: Option<&Depot>,
-    standby: bool,
 ) -> Result<Vec<Served>, Failure> {
     let mut served = Vec::new();
     for name in &settings.organizations {
@@ -109,7 +108,7 @@ pub(crate) async fn open_logs(
         if settings.engine.is_embedded() {
             let log = open_log_with(data, &known, &settings.storage, archive.cloned())?;
             settings.engine.check_promises(&log.capabilities())?;
-            served.push(Served { known, log, mirror: None });
+            served.push(Served { known, log, mirror: None, epoch: 0 });
             continue;
         }
         let carrier = settings.engine.connect(known.org_id).await?;
@@ -123,12 +122,20 @@ pub(crate) async fn open_logs(
         )
         .map_err(|error| engine::failed(name, &error))?;
         let log = Arc::new(mirror.log().clone());
-        served.push(Served { known, log, mirror: Some(mirror) });
+        served.push(Served { known, log, mirror: Some(mirror), epoch: 0 });
     }
-    for Served { known, mirror, .. } in &served {
+    Ok(served)
+}
+
+/// Waits until this process may write all of the logs: `standby` for as long as another one does.
+///
+/// They are claimed in the order of the configuration: of two processes the one that gets the first gets all.
+pub(crate) async fn lead(served: &mut [Served], standby: bool) -> Result<(), Failure> {
+    for Served { known, mirror, epoch, .. } in served {
         let Some(mirror) = mirror else { continue };
         let led = if standby { mirror.stand_by().await } else { mirror.lead().await };
         let takeover = led.map_err(|error| engine::failed(&known.name, &error))?;
+        *epoch = takeover.epoch;
         tracing::info!(
             organization = %known.name,
             epoch = takeover.epoch,
@@ -137,7 +144,7 @@ pub(crate) async fn open_logs(
             "this process writes the log"
         );
     }
-    Ok(served)
+    Ok(())
 }
 
 /// Opens the tables of an organization.
