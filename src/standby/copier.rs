@@ -37,6 +37,8 @@ pub(crate) struct Standing {
     pub(crate) epochs: BTreeMap<OrgId, u64>,
     /// Whether the last thing that was asked was answered.
     pub(crate) connected: bool,
+    /// Whether anything was copied in this life of the process.
+    pub(crate) copied: bool,
 }
 
 /// The mirrors of the organizations whose keys are copied.
@@ -68,7 +70,7 @@ impl Copier {
             .map_err(Failure::software)?;
         let until = Until::of(data);
         let epochs = until.epochs()?;
-        let (told, standing) = watch::channel(Standing { epochs, connected: false });
+        let (told, standing) = watch::channel(Standing { epochs, ..Standing::default() });
         let mirrors = Arc::new(mirrors);
         let copying = Copying {
             client,
@@ -131,12 +133,12 @@ impl Copier {
     }
 
     /// Ends copying; what was being taken is taken.
-    pub(crate) async fn stop(self) -> BTreeMap<OrgId, u64> {
+    pub(crate) async fn stop(self) -> Standing {
         self.stop.cancel();
         if self.task.await.is_err() {
             tracing::error!("copying keys ended badly");
         }
-        self.standing.borrow().epochs.clone()
+        self.standing.borrow().clone()
     }
 }
 
@@ -195,7 +197,7 @@ impl Copying {
             at = Some(place);
             self.told.send_if_modified(|standing| {
                 let changed = !standing.connected || standing.epochs != epochs;
-                *standing = Standing { epochs, connected: true };
+                *standing = Standing { epochs, connected: true, copied: true };
                 changed
             });
         }
@@ -225,11 +227,13 @@ impl Copying {
     /// Keys of somebody who no longer leads may be fewer than those that are here.
     fn check(&self, delivery: &Delivery) -> Result<(), String> {
         for (org_id, mirror) in self.mirrors.iter() {
-            let claimed = mirror.watch().borrow().epoch;
+            // A mirror that was just opened has not read of the newest claim yet: what was copied before counts too.
+            let had = self.told.borrow().epochs.get(org_id).copied().unwrap_or(0);
+            let newest = mirror.watch().borrow().epoch.max(had);
             let offered = delivery.epochs.get(org_id).copied().unwrap_or(0);
-            if offered < claimed {
+            if offered < newest {
                 return Err(format!(
-                    "it led organization {org_id} in epoch {offered}, the log is in epoch {claimed}"
+                    "it led organization {org_id} in epoch {offered}, another one led in epoch {newest}"
                 ));
             }
         }
@@ -239,8 +243,15 @@ impl Copying {
     async fn take(&self, delivery: Delivery) -> Result<(), String> {
         let (keys, data, until) = (self.keys.clone(), self.data.clone(), self.until.clone());
         let taking = tokio::task::spawn_blocking(move || {
-            let files = keys.take(&delivery).map_err(|error| error.to_string())?;
-            for file in files {
+            let taken = keys.take(&delivery).map_err(|error| error.to_string())?;
+            if taken.only_here > 0 {
+                metrics::gauge!("ledgerline_key_copy_only_here").set(taken.only_here as f64);
+                tracing::warn!(
+                    keys = taken.only_here,
+                    "keys that the process that writes does not have stay here; those that the log says are erased go"
+                );
+            }
+            for file in taken.files {
                 store(data.root(), &file)
                     .map_err(|error| format!("writing {}: {error}", file.name))?;
             }

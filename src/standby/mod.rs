@@ -93,10 +93,16 @@ pub(crate) async fn stand_by(
     let Some((copier, erasures)) = copying else { return lead(served, true).await };
     copier.complete().await;
     lead(served, true).await?;
-    let epochs = copier.stop().await;
+    let standing = copier.stop().await;
     erasures.finish().await?;
+    if !standing.copied {
+        tracing::warn!(
+            "this process takes over with keys that were copied in an earlier life: those that were made since, \
+             while it was away, are not here"
+        );
+    }
     for Served { known, epoch, .. } in served {
-        let had = epochs.get(&known.org_id).copied().unwrap_or(0);
+        let had = standing.epochs.get(&known.org_id).copied().unwrap_or(0);
         if had + 1 < *epoch {
             metrics::counter!("ledgerline_key_copy_gaps_total").increment(1);
             tracing::error!(

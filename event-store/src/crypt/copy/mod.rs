@@ -13,8 +13,8 @@
 //!
 //! * A key is at every standby in step before the first value sealed with it is returned. A standby that takes
 //!   longer than the feed's patience is out of step until it has caught up: that is logged and counted.
-//! * A standby holds no key that its leader's key file does not hold: keys destroyed while it was away are gone
-//!   with the next whole copy, which replaces and overwrites its file.
+//! * A destroyed key goes at a standby as well: by the feed, or by its id on the log. That a key is missing
+//!   at the leader does not destroy it here: it may have been made here.
 //! * Nothing that does not unwrap here becomes part of the key file.
 
 mod feed;
@@ -33,7 +33,7 @@ use uuid::Uuid;
 pub(super) use feed::Hub;
 pub use feed::KeyFeed;
 pub use sealed_file::SealedCopy;
-pub use take::TakenFile;
+pub use take::{Taken, TakenFile};
 
 use super::error::CryptError;
 

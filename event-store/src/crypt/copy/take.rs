@@ -19,23 +19,31 @@ pub struct TakenFile {
     pub content: Zeroizing<Vec<u8>>,
 }
 
+/// What became of a delivery.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Files that came with it: the caller's to store.
+    pub files: Vec<TakenFile>,
+    /// Keys that are here and not at the leader: made while this directory led and its standby was away. They
+    /// stay, unless the log says that they were destroyed ([`KeyRing::destroy_keys`]).
+    pub only_here: usize,
+}
+
 impl KeyRing {
-    /// Makes the key file what a delivery says, durably, and gives the files that came with it, which are the
-    /// caller's to store. Only then may the caller ask with the delivery's place.
-    ///
-    /// A whole copy replaces the key file: keys that are not in it are destroyed here.
+    /// Makes the key file hold what a delivery says, durably. When its files are stored too, and only then, the
+    /// caller may ask with the delivery's place.
     ///
     /// # Errors
     /// [`CryptError::Wrap`] if a KEK is not here, [`CryptError::Malformed`] and others for what is no copy of
     /// keys. What was taken before the error stays.
-    pub fn take(&self, delivery: &Delivery) -> Result<Vec<TakenFile>, CryptError> {
-        let mut files = Vec::new();
+    pub fn take(&self, delivery: &Delivery) -> Result<Taken, CryptError> {
+        let mut taken = Taken::default();
         match &delivery.contents {
-            Contents::Whole { rows, files: sealed } => {
-                for sealed in sealed {
-                    files.push(self.taken(sealed)?);
+            Contents::Whole { rows, files } => {
+                for sealed in files {
+                    taken.files.push(self.taken(sealed)?);
                 }
-                self.store.replace_rows(rows)?;
+                taken.only_here = self.store.take_rows(rows)?;
             }
             Contents::Changes(changes) => {
                 for change in changes {
@@ -45,13 +53,13 @@ impl KeyRing {
                             let persons = persons.iter().copied().collect();
                             self.store.rewrite(&Destroy { persons, ..Destroy::default() })?;
                         }
-                        Change::File(sealed) => files.push(self.taken(sealed)?),
+                        Change::File(sealed) => taken.files.push(self.taken(sealed)?),
                     }
                 }
             }
         }
         self.cache().forget();
-        Ok(files)
+        Ok(taken)
     }
 
     fn taken(&self, sealed: &SealedCopy) -> Result<TakenFile, CryptError> {

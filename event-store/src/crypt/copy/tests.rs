@@ -174,7 +174,12 @@ async fn what_was_erased_while_it_was_away_is_gone_from_its_file_too() {
     leader.destroy(ORG, &[person(1)]).expect("destroyed");
     let feed = feed(&leader, LONG);
     let stale = Place { feed: Uuid::from_u128(1), changes: 0 };
-    follow(&feed, &standby, Some(stale)).await;
+    let delivery = ask(&feed, Some(stale)).await;
+    assert_eq!(standby.take(&delivery).expect("taken").only_here, 1);
+    // The log says that it was destroyed, and not only here.
+    let named = BTreeSet::from([erased.key_id]);
+    assert_eq!(standby.destroy_keys(ORG, &named).expect("destroyed"), 1);
+    assert_eq!(standby.take(&delivery).expect("taken").only_here, 0);
     assert!(!holds(0) && !holds(1));
     assert!(!opens(&standby, &erased) && opens(&standby, &kept));
     drop(standby);
@@ -246,10 +251,10 @@ async fn files_come_with_the_copy_and_when_they_change() {
     };
     put(b"first");
     let delivery = ask(&feed, None).await;
-    let files = standby.take(&delivery).expect("taken");
+    let files = standby.take(&delivery).expect("taken").files;
     assert_eq!((files[0].name.as_str(), files[0].content.as_slice()), ("token.key", &b"first"[..]));
     put(b"second");
-    let files = standby.take(&ask(&feed, Some(delivery.place)).await).expect("taken");
+    let files = standby.take(&ask(&feed, Some(delivery.place)).await).expect("taken").files;
     assert_eq!((files.len(), files[0].content.as_slice()), (1, &b"second"[..]));
     let bytes = delivery.encode().expect("encodes");
     assert!(!bytes.windows(5).any(|window| window == b"first"), "it travels in clear");
@@ -259,26 +264,50 @@ async fn files_come_with_the_copy_and_when_they_change() {
     standby.open_file(&sealed).expect_err("another file");
 }
 
-/// Random histories, with a standby that comes, goes, and is behind.
+#[tokio::test]
+async fn keys_that_only_a_former_leader_has_stay_when_it_follows() {
+    let (one, two) = rings();
+    let feed_of_one = feed(&one, NOW);
+    let both = sealed(&one, person(1));
+    follow(&feed_of_one, &two, None).await;
+    // Two is away; one dies; two leads, and seals for the same person and another.
+    let lone = sealed(&one, person(2));
+    let (again, other) = (sealed(&two, person(2)), sealed(&two, person(3)));
+    let delivery = ask(&feed(&two, LONG), None).await;
+    assert_eq!(one.take(&delivery).expect("taken").only_here, 1);
+    for value in [&both, &lone, &again, &other] {
+        assert!(opens(&one, value));
+    }
+    assert!(!opens(&two, &lone));
+    assert_eq!(sealed(&one, person(2)).key_id, again.key_id, "the new leader's key seals");
+    assert_eq!(one.take(&delivery).expect("taken").only_here, 1);
+}
+
+/// Random histories, with a standby that comes, goes, and is behind; what is destroyed is named on a log.
 #[tokio::test]
 async fn after_any_history_both_files_hold_the_same() {
     for seed in 0..40 {
         let mut random = Random::new(seed);
         let (leader, standby) = rings();
         let feed = feed(&leader, NOW);
-        let mut at = None;
+        let (mut at, mut named) = (None, BTreeSet::new());
         for _ in 0..60 {
             let of = person(u128::from(random.next() % 8));
             match random.next() % 8 {
                 0..=2 => drop(sealed(&leader, of)),
                 3 => drop(leader.rotate_subject(ORG, of).expect("rotated")),
-                4 => drop(leader.destroy(ORG, &[of]).expect("destroyed")),
+                4 => {
+                    let gone = leader.destroy(ORG, &[of]).expect("destroyed");
+                    named.extend(gone.into_iter().map(|(_, key)| key));
+                }
                 5 => drop(leader.rotate_kek(ORG).expect("rotated")),
                 6 => at = None,
                 _ => at = Some(follow(&feed, &standby, at).await),
             }
         }
         let at = follow(&feed, &standby, at).await;
+        standby.destroy_keys(ORG, &named).expect("destroyed");
+        follow(&feed, &standby, None).await;
         assert_eq!(rows(&leader), rows(&standby), "seed {seed}");
         assert!(ask(&feed, Some(at)).await.is_empty(), "seed {seed}");
     }

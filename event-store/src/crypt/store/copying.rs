@@ -87,6 +87,27 @@ fn insert(write: &WriteTransaction, rows: &[Row]) -> Result<(), redb::Error> {
     Ok(())
 }
 
+fn key_of(row: &Row) -> Option<Uuid> {
+    match row {
+        Row::Data(key, _) | Row::Storage(key, _) => Some(*key),
+        _ => None,
+    }
+}
+
+fn person_of(row: &Row) -> Option<(Uuid, Uuid)> {
+    match row {
+        Row::Subject(org, person, _) => Some((*org, *person)),
+        _ => None,
+    }
+}
+
+fn organization_in_force(row: &Row) -> Option<Uuid> {
+    match row {
+        Row::StorageCurrent(org, _) => Some(*org),
+        _ => None,
+    }
+}
+
 impl Store {
     /// Tells a feed of every change from now on; gives it back if there is one already.
     pub(in crate::crypt) fn tell(&self, hub: Arc<Hub>) -> Result<(), Arc<Hub>> {
@@ -131,9 +152,11 @@ impl Store {
         put().map_err(|error| self.failed(&error))
     }
 
-    /// Makes the key file hold exactly these rows. What it held besides is overwritten. False if that is what it
-    /// held.
-    pub(in crate::crypt) fn replace_rows(&self, rows: &[Row]) -> Result<bool, CryptError> {
+    /// Makes the key file hold these rows, and of those it held before the keys that are not among them: they
+    /// may have been made here and be nowhere else. How many those are.
+    ///
+    /// Keys that do not unwrap any more are dropped: their KEK is gone.
+    pub(in crate::crypt) fn take_rows(&self, rows: &[Row]) -> Result<usize, CryptError> {
         self.check_rows(rows)?;
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         let here = || -> Result<Vec<Row>, redb::Error> {
@@ -142,10 +165,13 @@ impl Store {
             write.abort()?;
             Ok(rows)
         };
-        let here: BTreeSet<Row> =
-            here().map_err(|error| self.failed(&error))?.into_iter().collect();
-        if here.len() == rows.len() && rows.iter().all(|row| here.contains(row)) {
-            return Ok(false);
+        let here = here().map_err(|error| self.failed(&error))?;
+        let (mut wanted, only_here) = self.merged(rows, &here);
+        wanted.sort();
+        let mut present = here;
+        present.sort();
+        if wanted == present {
+            return Ok(only_here);
         }
         let fresh = match &self.path {
             Some(path) => file::aside(path)?,
@@ -153,7 +179,7 @@ impl Store {
         };
         let fill = |fresh: &Database| -> Result<(), redb::Error> {
             let write = fresh.begin_write()?;
-            insert(&write, rows)?;
+            insert(&write, &wanted)?;
             write.commit()?;
             Ok(())
         };
@@ -163,7 +189,43 @@ impl Store {
         if let (Some(replaced), Some(path)) = (replaced, &self.path) {
             replaced.finish(path)?;
         }
-        Ok(true)
+        Ok(only_here)
+    }
+
+    /// The rows of a copy, with those that are only here; and how many keys these are.
+    fn merged(&self, rows: &[Row], here: &[Row]) -> (Vec<Row>, usize) {
+        let keys: BTreeSet<Uuid> = rows.iter().filter_map(key_of).collect();
+        let mut wanted: BTreeSet<Row> = rows.iter().cloned().collect();
+        let mut kept = BTreeSet::new();
+        for row in here {
+            let of = match row {
+                Row::Data(key, record) => parsed(id(*key), record),
+                Row::Storage(key, record) => parsed_storage(id(*key), record),
+                _ => continue,
+            };
+            let Some(key) = key_of(row).filter(|key| !keys.contains(key)) else { continue };
+            let Ok((of, wrapped)) = of else { continue };
+            if let (Ok(Some(kek)), Ok(())) = (kek_of(of, wrapped), self.check_key(of, wrapped)) {
+                wanted.insert(Row::Kek(of.org().uuid(), kek.as_str().to_owned()));
+                wanted.insert(row.clone());
+                kept.insert(key);
+            }
+        }
+        let persons: BTreeSet<(Uuid, Uuid)> = rows.iter().filter_map(person_of).collect();
+        let in_force: BTreeSet<Uuid> = rows.iter().filter_map(organization_in_force).collect();
+        for row in here {
+            let keep = match row {
+                Row::Subject(org, person, key) => {
+                    kept.contains(key) && !persons.contains(&(*org, *person))
+                }
+                Row::StorageCurrent(org, key) => kept.contains(key) && !in_force.contains(org),
+                _ => false,
+            };
+            if keep {
+                wanted.insert(row.clone());
+            }
+        }
+        (wanted.into_iter().collect(), kept.len())
     }
 
     /// Every key must be wrapped, and unwrap here: a copy that cannot be used must not pass for one.
