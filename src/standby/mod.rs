@@ -8,6 +8,8 @@
 mod copier;
 mod door;
 mod erased;
+#[cfg(test)]
+mod tests;
 mod until;
 
 use std::collections::BTreeMap;

@@ -106,7 +106,7 @@ async fn leading(cluster: &Cluster) -> (Process, String, String) {
     let entities = cluster.folder.join("entities.toml");
     fs::write(&entities, ENTITIES).expect("written");
     let (file, url) = (entities.to_string_lossy(), format!("http://127.0.0.1:{}", leader.http));
-    succeed(&["config", "apply", &file, "--server", &url, "--token", &admin]);
+    let _ = succeed(&["config", "apply", &file, "--server", &url, "--token", &admin]);
     (leader, addresses["keys"].as_str().expect("a door").to_owned(), admin)
 }
 
@@ -199,8 +199,9 @@ async fn after_a_takeover_sealed_values_open_for_the_same_tokens_and_users_and_e
     let erased = erase(&client, leader.http, &admin, erased).await;
 
     // One that does not take keys is waited for once, and told about.
+    let http = leader.http;
     let in_step = |wanted: f64| {
-        let (client, admin, http) = (client.clone(), admin.clone(), leader.http);
+        let (client, admin) = (client.clone(), admin.clone());
         async move {
             until("the standbys in step", || async {
                 let standbys = metric(&client, http, &admin, "ledgerline_key_standbys").await?;
