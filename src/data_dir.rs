@@ -8,6 +8,7 @@
 //! DATA/archive                    where sealed segments are archived, if anywhere
 //! DATA/at-rest                    whether new files are encrypted; absent if none ever was
 //! DATA/token.key, sql-users.json  tokens and database users
+//! DATA/keys-until.json            up to which leader's keys this directory has them, where standbys copy keys
 //! DATA/orgs/<id>/organization.json
 //! DATA/orgs/<id>/log/             the log
 //! DATA/orgs/<id>/tables/          projections
@@ -150,7 +151,8 @@ impl DataDir {
         self.write_text(name, &format!("{word}\n"))
     }
 
-    fn write(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
+    /// Writes a file of this name, whole or not at all, durably.
+    pub(crate) fn write(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
         self.write_text(name, &serde_json::to_string_pretty(value).map_err(Failure::software)?)
     }
 

@@ -1,5 +1,6 @@
 //! Which engine is under the log: the `[engine]` section, and the connection it describes.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +61,15 @@ pub(crate) struct Engine {
     pub(crate) lease_ms: u64,
     /// For how long an append is tried before its outcome counts as unknown, ms.
     pub(crate) patience_ms: u64,
+    /// Where the process that writes offers its keys to standbys; without it, nowhere. Clear text: what is in
+    /// front of it does TLS.
+    pub(crate) keys_listen: Option<SocketAddr>,
+    /// Where a standby copies keys from: the doors of the other processes, `http://host:port`.
+    pub(crate) keys_from: Vec<String>,
+    /// The secret that both sides of a copy have, 32 characters or more, in a file of its owner alone.
+    pub(crate) keys_token_file: Option<PathBuf>,
+    /// How long whoever needs a new key waits until the standbys have it, ms.
+    pub(crate) keys_patience_ms: u64,
 }
 
 impl Default for Engine {
@@ -74,6 +84,10 @@ impl Default for Engine {
             accept: Vec::new(),
             lease_ms: 10_000,
             patience_ms: 30_000,
+            keys_listen: None,
+            keys_from: Vec::new(),
+            keys_token_file: None,
+            keys_patience_ms: 2_000,
         }
     }
 }
@@ -113,6 +127,36 @@ impl Engine {
             return Err(Failure::config(format!(
                 "engine.patience_ms: {} is not 1000 to 600000",
                 self.patience_ms
+            )));
+        }
+        self.check_keys()
+    }
+
+    fn check_keys(&self) -> Result<(), Failure> {
+        let copies = self.keys_listen.is_some() || !self.keys_from.is_empty();
+        if copies && self.is_embedded() {
+            return Err(Failure::config(
+                "engine.keys_listen and engine.keys_from: the embedded log has no standby",
+            ));
+        }
+        if copies != self.keys_token_file.is_some() {
+            return Err(Failure::config(
+                "engine.keys_token_file goes with engine.keys_listen or engine.keys_from: keys are offered to \
+                 nobody who does not know the secret in it",
+            ));
+        }
+        for url in &self.keys_from {
+            let host = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+            if host.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '@'])) {
+                return Err(Failure::config(format!(
+                    "engine.keys_from: {url:?} is not http://host:port"
+                )));
+            }
+        }
+        if !(100..=60_000).contains(&self.keys_patience_ms) {
+            return Err(Failure::config(format!(
+                "engine.keys_patience_ms: {} is not 100 to 60000",
+                self.keys_patience_ms
             )));
         }
         Ok(())
@@ -260,13 +304,32 @@ mod tests {
     #[test]
     fn bad_settings_are_named() {
         engine("").check().expect("the embedded log");
-        engine("kind = \"kurrentdb\"\nconnection = \"kurrentdb://h:1\"").check().expect("valid");
+        let kurrent = "kind = \"kurrentdb\"\nconnection = \"kurrentdb://h:1\"\n";
+        engine(kurrent).check().expect("valid");
+        let copies =
+            "keys_listen = \"127.0.0.1:1\"\nkeys_from = [\"http://h:1\"]\nkeys_token_file = \"f\"";
+        engine(&format!("{kurrent}{copies}")).check().expect("valid");
         for (text, named) in [
             ("kind = \"fluvio\"", "engine.connection"),
             ("connection = \"h:1\"", "the embedded log has none"),
             ("kind = \"fluvio\"\nconnection = \"h:1\"\nconnection_file = \"f\"", "one of them"),
             ("lease_ms = 5", "engine.lease_ms"),
             ("patience_ms = 5", "engine.patience_ms"),
+            (
+                "keys_listen = \"127.0.0.1:1\"\nkeys_token_file = \"f\"",
+                "the embedded log has no standby",
+            ),
+            (&format!("{kurrent}keys_listen = \"127.0.0.1:1\""), "engine.keys_token_file"),
+            (&format!("{kurrent}keys_token_file = \"f\""), "engine.keys_token_file"),
+            (
+                &format!("{kurrent}keys_token_file = \"f\"\nkeys_from = [\"h:1\"]"),
+                "engine.keys_from",
+            ),
+            (
+                &format!("{kurrent}keys_token_file = \"f\"\nkeys_from = [\"http://u@h\"]"),
+                "engine.keys_from",
+            ),
+            ("keys_patience_ms = 5", "engine.keys_patience_ms"),
         ] {
             let error = engine(text).check().expect_err(text).to_string();
             assert!(error.contains(named), "{error}");

@@ -21,6 +21,7 @@ mod output;
 mod ports;
 mod refused_body;
 mod settings;
+mod standby;
 mod storage;
 mod system;
 

@@ -1,7 +1,7 @@
 //! Operations: health, readiness, metrics.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -11,15 +11,20 @@ use axum::routing::get;
 use axum::{Json, Router};
 use ledgerline_access::policy::Action;
 use ledgerline_access::{TokenIssuer, allows, bearer};
+use ledgerline_event_store::engine::Status;
+use ledgerline_event_store::{EmbeddedLog, EventReader as _};
 use ledgerline_ingest::engine::EngineHandle;
 use ledgerline_projections::Projections;
+use ledgerline_schemas::id::OrgId;
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
+use crate::standby::Standing;
 
 /// One organization's parts that can be ill.
 #[derive(Clone, Debug)]
@@ -46,15 +51,49 @@ pub(crate) fn router(
     issuer: TokenIssuer,
 ) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
+        .route("/healthz", get(|| async { Json(json!({"status": "ok", "role": "leader"})) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(measured))
         .with_state(Ops { watched: Arc::new(watched), metrics, issuer })
 }
 
-/// What a standby answers while it waits: it lives, and is not ready.
+/// A log that a standby follows.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    pub(crate) name: String,
+    pub(crate) org_id: OrgId,
+    pub(crate) log: Arc<EmbeddedLog>,
+    pub(crate) mirror: watch::Receiver<Status>,
+    /// How the copy of keys stands, if keys are copied.
+    pub(crate) keys: Option<watch::Receiver<Standing>>,
+}
+
+impl Followed {
+    fn shown(&self) -> Value {
+        let status = self.mirror.borrow();
+        let mut shown = json!({
+            "name": self.name,
+            "position": self.log.head().0,
+            "epoch": status.epoch,
+            "caught_up": status.caught_up,
+            "behind_entries": status.end.0.saturating_sub(status.read.0),
+        });
+        if let (Some(keys), Some(shown)) = (&self.keys, shown.as_object_mut()) {
+            let standing = keys.borrow();
+            let epoch = standing.epochs.get(&self.org_id);
+            let keys = json!({"connected": standing.connected, "epoch": epoch});
+            shown.insert("keys".to_owned(), keys);
+        }
+        shown
+    }
+}
+
+type Following = Arc<OnceLock<Vec<Followed>>>;
+
+/// What a standby answers while it waits: it lives, how far it is, and that it is not ready.
 #[derive(Debug)]
 pub(crate) struct Probes {
+    followed: Following,
     close: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -65,11 +104,16 @@ impl Probes {
         let listener = TcpListener::bind(listen)
             .await
             .map_err(|error| Failure::unavailable(format!("http.listen {listen}: {error}")))?;
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "probes of the standby");
+        }
         let body = json!({"status": "not_ready", "problems": ["this process is a standby"]});
         let not_ready = (StatusCode::SERVICE_UNAVAILABLE, Json(body));
+        let followed = Following::default();
         let router = Router::new()
-            .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
-            .route("/readyz", get(|| async { not_ready }));
+            .route("/healthz", get(standing_by))
+            .route("/readyz", get(|| async { not_ready }))
+            .with_state(Arc::clone(&followed));
         let close = CancellationToken::new();
         let closed = close.clone().cancelled_owned();
         let task = tokio::spawn(async move {
@@ -78,7 +122,13 @@ impl Probes {
                 tracing::error!(%error, "the probes of the standby stopped");
             }
         });
-        Ok(Self { close, task })
+        Ok(Self { followed, close, task })
+    }
+
+    /// What they tell about from now on.
+    pub(crate) fn show(&self, followed: Vec<Followed>) {
+        // Set once, when the logs were opened.
+        let _ = self.followed.set(followed);
     }
 
     /// Frees the address.
@@ -90,6 +140,12 @@ impl Probes {
             self.task.abort();
         }
     }
+}
+
+async fn standing_by(State(followed): State<Following>) -> Json<Value> {
+    let shown: Vec<Value> =
+        followed.get().map(|all| all.iter().map(Followed::shown).collect()).unwrap_or_default();
+    Json(json!({"status": "ok", "role": "standby", "organizations": shown}))
 }
 
 async fn ready(State(ops): State<Ops>) -> Response {

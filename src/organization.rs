@@ -27,12 +27,16 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// How the log of an organization is opened.
-fn options(settings: &Storage, archive: Option<Depot>, keys: Option<StorageKeys>) -> Options {
+fn options(
+    settings: &Storage,
+    archive: Option<Arc<dyn ArchiveReader>>,
+    keys: Option<StorageKeys>,
+) -> Options {
     let after = settings.pack_after_segments;
     Options {
         segment_bytes: settings.segment_bytes,
         raw_segments: (after > 0).then_some(after),
-        archive: archive.map(|depot| Arc::new(depot) as Arc<dyn ArchiveReader>),
+        archive,
         keys,
         ..Options::default()
     }
@@ -43,7 +47,8 @@ fn options(settings: &Storage, archive: Option<Depot>, keys: Option<StorageKeys>
 pub(crate) fn plain_options(data: &DataDir, known: &Known) -> Result<Options, Failure> {
     let settings = Storage { pack_after_segments: 0, ..Storage::default() };
     let keys = at_rest::storage_keys(data, known.org_id)?;
-    Ok(options(&settings, storage::remembered(data)?, keys))
+    let archive = storage::reader(data, storage::remembered(data)?)?;
+    Ok(options(&settings, archive, keys))
 }
 
 /// Opens the log of an organization to append to it. A mirror of another engine's log is refused: what is
@@ -63,7 +68,8 @@ pub(crate) fn open_log_with(
 ) -> Result<Arc<EmbeddedLog>, Failure> {
     let dir = data.organization_dir(known.org_id).join("log");
     let keys = at_rest::storage_keys(data, known.org_id)?;
-    let log = EmbeddedLog::open(&dir, known.org_id, options(settings, archive, keys));
+    let options = options(settings, storage::reader(data, archive)?, keys);
+    let log = EmbeddedLog::open(&dir, known.org_id, options);
     log.map(Arc::new).map_err(|error| not_opened(known, &error))
 }
 
@@ -94,17 +100,16 @@ pub(crate) struct Served {
     pub(crate) known: Known,
     pub(crate) log: Arc<EmbeddedLog>,
     pub(crate) mirror: Option<Mirror>,
+    /// The claim that this process leads by; 0 before it does, and with the embedded log.
+    pub(crate) epoch: u64,
 }
 
-/// Opens the logs of the configured organizations. With another engine than the embedded one this waits until
-/// this process may write all of them: `standby` for as long as another one does.
-///
-/// They are claimed in the order of the configuration: of two processes the one that gets the first gets all.
+/// Opens the logs of the configured organizations. Those that another engine keeps are followed from now on, and
+/// take appends after [`lead`].
 pub(crate) async fn open_logs(
     settings: &Settings,
     data: &DataDir,
     archive: Option<&Depot>,
-    standby: bool,
 ) -> Result<Vec<Served>, Failure> {
     let mut served = Vec::new();
     for name in &settings.organizations {
@@ -112,26 +117,35 @@ pub(crate) async fn open_logs(
         if settings.engine.is_embedded() {
             let log = open_log_with(data, &known, &settings.storage, archive.cloned())?;
             settings.engine.check_promises(&log.capabilities())?;
-            served.push(Served { known, log, mirror: None });
+            served.push(Served { known, log, mirror: None, epoch: 0 });
             continue;
         }
         let carrier = settings.engine.connect(known.org_id).await?;
         let keys = at_rest::storage_keys(data, known.org_id)?;
+        let reader = storage::reader(data, archive.cloned())?;
         let mirror = Mirror::open(
             &data.organization_dir(known.org_id).join("log"),
             known.org_id,
-            options(&settings.storage, archive.cloned(), keys),
+            options(&settings.storage, reader, keys),
             carrier,
             settings.engine.mirror_options(known.org_id),
         )
         .map_err(|error| engine::failed(name, &error))?;
         let log = Arc::new(mirror.log().clone());
-        served.push(Served { known, log, mirror: Some(mirror) });
+        served.push(Served { known, log, mirror: Some(mirror), epoch: 0 });
     }
-    for Served { known, mirror, .. } in &served {
+    Ok(served)
+}
+
+/// Waits until this process may write all of the logs: `standby` for as long as another one does.
+///
+/// They are claimed in the order of the configuration: of two processes the one that gets the first gets all.
+pub(crate) async fn lead(served: &mut [Served], standby: bool) -> Result<(), Failure> {
+    for Served { known, mirror, epoch, .. } in served {
         let Some(mirror) = mirror else { continue };
         let led = if standby { mirror.stand_by().await } else { mirror.lead().await };
         let takeover = led.map_err(|error| engine::failed(&known.name, &error))?;
+        *epoch = takeover.epoch;
         tracing::info!(
             organization = %known.name,
             epoch = takeover.epoch,
@@ -140,7 +154,7 @@ pub(crate) async fn open_logs(
             "this process writes the log"
         );
     }
-    Ok(served)
+    Ok(())
 }
 
 /// Opens the tables of an organization.

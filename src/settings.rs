@@ -322,6 +322,9 @@ impl Settings {
         self.sip.rtp_ports = [0, 0];
         self.sql.listen.set_port(0);
         self.kurrent.listen.set_port(0);
+        if let Some(keys) = &mut self.engine.keys_listen {
+            keys.set_port(0);
+        }
     }
 
     /// The voice edge's own settings.

@@ -5,12 +5,13 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ledgerline_event_store::archive::{Archive, ArchiveError, Archived, Depot, Dropped, Retention};
-use ledgerline_event_store::{Append, EmbeddedLog, EventWriter as _};
+use ledgerline_event_store::{Append, ArchiveReader, EmbeddedLog, EventWriter as _};
 use ledgerline_schemas::event::checkpoint::LogSegmentDropped;
 use ledgerline_schemas::id::{CommandId, CorrelationId, EventId};
 use ledgerline_schemas::{Actor, Event, NewEvent, Position, StreamId};
@@ -62,13 +63,46 @@ pub(crate) fn remembered(data: &DataDir) -> Result<Option<Depot>, Failure> {
 }
 
 /// The archive that the configuration names, remembered from now on; without one, the remembered one.
+///
+/// A remembered one that is away keeps nothing from starting: what is there only is missed when it is read.
 pub(crate) fn open(data: &DataDir, configured: Option<&str>) -> Result<Option<Depot>, Failure> {
     let Some(configured) = configured else { return remembered(data) };
+    let known = address(data)?;
+    if known.as_deref() == Some(configured) {
+        return remembered(data);
+    }
     let depot = Depot::open(configured).map_err(failed)?;
-    if address(data)?.as_deref() != Some(depot.address()) {
+    if known.as_deref() != Some(depot.address()) {
         data.remember(REMEMBERED, std::path::Path::new(depot.address()))?;
     }
     Ok(Some(depot))
+}
+
+/// Where segments are read that are in the archive only: `depot`, or the name of the place that is away.
+pub(crate) fn reader(
+    data: &DataDir,
+    depot: Option<Depot>,
+) -> Result<Option<Arc<dyn ArchiveReader>>, Failure> {
+    Ok(match depot {
+        Some(depot) => Some(Arc::new(depot)),
+        None => address(data)?.map(|address| Arc::new(Away(address)) as Arc<dyn ArchiveReader>),
+    })
+}
+
+/// An archive that was not there when the process began.
+#[derive(Debug)]
+struct Away(String);
+
+impl ArchiveReader for Away {
+    fn read(&self, object: &str, _: Range<u64>) -> io::Result<Vec<u8>> {
+        Err(io::Error::other(format!(
+            "it was away when this process began; {object} was not asked for"
+        )))
+    }
+
+    fn name(&self) -> String {
+        self.0.clone()
+    }
 }
 
 /// Archives what is sealed and drops what the retention lets go, each drop recorded as an event before.

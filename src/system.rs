@@ -27,10 +27,11 @@ use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
 use crate::keys;
 use crate::ops::{self, Probes, Watched};
-use crate::organization::{Served, open_logs, open_tables, start_engine};
+use crate::organization::{Served, lead, open_logs, open_tables, start_engine};
 use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
 use crate::refused_body;
 use crate::settings::Settings;
+use crate::standby::{self, Door};
 use crate::storage;
 
 /// Where the system listens.
@@ -41,6 +42,8 @@ pub(crate) struct Addresses {
     pub(crate) sip_tcp: Option<SocketAddr>,
     pub(crate) sql: Option<SocketAddr>,
     pub(crate) kurrent: Option<SocketAddr>,
+    /// Where standbys copy keys.
+    pub(crate) keys: Option<SocketAddr>,
     pub(crate) organizations: Vec<(String, String)>,
 }
 
@@ -69,6 +72,7 @@ pub(crate) struct System {
     kurrent: Option<kurrent::KurrentServer>,
     tasks: Vec<JoinHandle<()>>,
     http: JoinHandle<()>,
+    keys_door: Option<Door>,
     _held: Held,
 }
 
@@ -92,13 +96,18 @@ impl System {
         let archive = storage::open(data, settings.storage.archive.as_deref())?;
         let kek_folder = settings.keys.kek_folder.as_deref();
         at_rest::configure(data, settings.encryption.at_rest, kek_folder)?;
-        let logs = open_logs(settings, data, archive.as_ref(), standby).await?;
-        if let Some(probes) = probes {
-            probes.stop().await;
+        let mut logs = open_logs(settings, data, archive.as_ref()).await?;
+        match probes {
+            Some(probes) => {
+                standby::stand_by(settings, data, &mut logs, &probes).await?;
+                probes.stop().await;
+            }
+            None => lead(&mut logs, false).await?,
         }
         let keys = keys::open(data, kek_folder)?;
         let issuer = TokenIssuer::open(data.root()).map_err(Failure::file)?;
         let users = ScramCredentials::open(data.root()).map_err(Failure::file)?;
+        let keys_door = standby::offer(settings, data, &keys, &logs)?;
         let http = TcpListener::bind(settings.http.listen).await.map_err(|error| {
             Failure::unavailable(format!("http.listen {}: {error}", settings.http.listen))
         })?;
@@ -111,7 +120,7 @@ impl System {
         let mut organizations = Vec::new();
         let mut voice_doors = Vec::new();
         let mut tasks = Vec::new();
-        for Served { known, log, mirror } in logs {
+        for Served { known, log, mirror, .. } in logs {
             if let Some(depot) = archive.clone().filter(|_| settings.storage.archive.is_some()) {
                 tasks.push(storage::keep(&known, &log, depot, &settings.storage));
             }
@@ -203,6 +212,7 @@ impl System {
             sip_tcp: voice.as_ref().map(|server| server.tcp_addr),
             sql,
             kurrent: kurrent.as_ref().map(|server| server.address),
+            keys: keys_door.as_ref().map(|door| door.address),
             organizations: organizations
                 .iter()
                 .map(|running| (running.known.name.clone(), running.known.org_id.to_string()))
@@ -231,6 +241,7 @@ impl System {
             kurrent,
             tasks,
             http,
+            keys_door,
             _held: held,
         })
     }
@@ -310,6 +321,12 @@ impl System {
                 }
             }
             tracing::info!(organization = %known.name, head = log.head().0, "closed");
+        }
+        // Last: what was sealed until now waited for the standbys, which take over as soon as the logs are given up.
+        if let Some(door) = self.keys_door
+            && tokio::task::spawn_blocking(move || door.close()).await.is_err()
+        {
+            tracing::error!("the door of keys ended badly");
         }
     }
 }

@@ -24,5 +24,5 @@ pub use bearer::bearer;
 pub use error::{AccessError, StoreError};
 pub use policy::{Action, allows};
 pub use principal::{Principal, Role};
-pub use scram::{NewUser, ScramCredentials, ScramSecret};
+pub use scram::{NewUser, ScramCredentials, ScramSecret, same_bytes};
 pub use token::{Clock, Grant, TokenIssuer};

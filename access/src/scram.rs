@@ -302,8 +302,10 @@ fn salt_password(password: &str, salt: &[u8], iterations: u32) -> Vec<u8> {
     salted.to_vec()
 }
 
-/// Compares without stopping at the first difference.
-fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+/// Compares secrets without stopping at the first difference: how long it takes tells nothing but whether the
+/// lengths are equal.
+#[must_use]
+pub fn same_bytes(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && left.iter().zip(right).fold(0_u8, |sum, (a, b)| sum | (a ^ b)) == 0
 }
 

@@ -182,4 +182,9 @@ impl LogFiles {
     pub(crate) fn drop_local(&self, stub: &Stub) -> io::Result<()> {
         self.vault.drop_local(stub)
     }
+
+    /// Gives the stub of a segment that is in the archive only what stubs of this version hold.
+    pub(crate) fn complete_stub(&self, base: u64) -> io::Result<()> {
+        self.vault.complete_stub(base)
+    }
 }

@@ -92,6 +92,9 @@ pub(crate) fn announce(addresses: &Addresses) {
     if let Some(kurrent) = addresses.kurrent {
         say(&format!("KurrentDB clients {kurrent} (TLS; clear text from this machine)"));
     }
+    if let Some(keys) = addresses.keys {
+        say(&format!("keys for standbys {keys}"));
+    }
     for (name, id) in &addresses.organizations {
         say(&format!("organization      {name} {id}"));
     }

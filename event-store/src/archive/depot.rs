@@ -279,4 +279,8 @@ impl ArchiveReader for Depot {
             }
         }
     }
+
+    fn name(&self) -> String {
+        self.inner.address.clone()
+    }
 }

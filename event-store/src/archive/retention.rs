@@ -5,7 +5,7 @@ use ledgerline_schemas::Timestamp;
 use super::manifest::unhex;
 use super::{Archive, ArchiveError, Fetched, fetch};
 use crate::files::LogFiles;
-use crate::vault::Stub;
+use crate::vault::{Ends, Stub};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -73,6 +73,7 @@ impl Archive {
                 break;
             }
             if files.is_archived(base)? {
+                files.complete_stub(base)?;
                 continue;
             }
             let Fetched { packed, raw, .. } = fetch(&self.depot, &entry, files.keys())?;
@@ -80,6 +81,10 @@ impl Archive {
             if here != raw {
                 return Err(self.other_history(base));
             }
+            let ends = Ends::of(&raw).map_err(|bad| ArchiveError::Damaged {
+                object: entry.object.clone(),
+                reason: format!("offset {} of the segment: {}", bad.offset, bad.reason),
+            })?;
             let dropped = Dropped {
                 base_position: base,
                 next_position: entry.next_position,
@@ -94,6 +99,7 @@ impl Archive {
                 dropped_at: now,
                 object: entry.object,
                 sha256,
+                ends: Some(ends),
                 layout: packed.layout,
             })?;
             tracing::info!(

@@ -7,7 +7,7 @@ use ledgerline_schemas::Timestamp;
 
 use super::testing::{ORG, append, events, leaves, open, options, silent};
 use super::*;
-use crate::embedded::{EmbeddedLog, OpenError};
+use crate::embedded::EmbeddedLog;
 use crate::files::Kept;
 use crate::log::{EventReader as _, ReadError};
 
@@ -217,24 +217,49 @@ fn the_archive_of_another_log_is_not_added_to() {
 }
 
 #[test]
-fn without_its_archive_a_dropped_segment_is_missed_by_name() {
+fn without_its_archive_a_log_opens_and_only_what_was_dropped_is_missed_by_name() {
     let place = Place::new();
     let log = open(&place.log(), Some(&place.depot));
     append(&log, 60, 1);
+    let before = events(&log);
     let files = log.files().expect("files");
     let mut archive = place.archive();
     archive.run(&files, NOW, &mut silent).expect("archived");
-    archive.drop_local(&files, ALL_BUT_ONE, NOW, &mut |_| Ok(())).expect("dropped");
+    let gone = archive.drop_local(&files, ALL_BUT_ONE, NOW, &mut |_| Ok(())).expect("dropped");
+    let first_here = gone.last().expect("some").next_position;
     drop((log, files));
-    let said = match EmbeddedLog::open(&place.log(), ORG, options(None)) {
-        Err(error @ OpenError::Io { .. }) => error.to_string(),
-        Err(error) => panic!("another error: {error}"),
-        Ok(log) => match log.verify() {
-            Err(error @ ReadError::Io(_)) => error.to_string(),
-            other => panic!("{other:?}"),
-        },
-    };
-    assert!(said.contains("no archive is known"), "{said}");
+    let away = place.folder.path().join("away");
+    fs::rename(place.depot.address(), &away).expect("moved");
+    for (depot, named) in
+        [(None, "no archive is known"), (Some(&place.depot), place.depot.address())]
+    {
+        let log = EmbeddedLog::open(&place.log(), ORG, options(depot)).expect("opens");
+        // What is here is as it was;
+        assert_eq!(log.head(), Position(before.len() as u64));
+        let here: Vec<_> = log
+            .scan(Position(first_here - 1))
+            .collect::<Result<_, _>>()
+            .expect("what is here is read");
+        let from = usize::try_from(first_here - 1).expect("small");
+        assert!(here == before[from..]);
+        // what was dropped is missed, by the names of archive and segment.
+        let Err(error) = log.verify() else { panic!("what is elsewhere was verified") };
+        for error in [error, log.scan(Position::START).find_map(Result::err).expect("missed")] {
+            assert!(matches!(error, ReadError::Io(_)), "{error}");
+            let said = error.to_string();
+            assert!(said.contains(named) && said.contains(".seg is in the archive only"), "{said}");
+        }
+    }
+    // Appends go on, and everything is there again when the archive is.
+    let log = open(&place.log(), Some(&place.depot));
+    append(&log, 30, 2);
+    let head = log.head();
+    drop(log);
+    fs::rename(&away, place.depot.address()).expect("moved back");
+    let log = open(&place.log(), Some(&place.depot));
+    assert_eq!(log.head(), head);
+    assert!(events(&log).starts_with(&before));
+    log.verify().expect("whole");
 }
 
 #[test]

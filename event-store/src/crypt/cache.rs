@@ -88,6 +88,14 @@ impl Cache {
         self.storage_keys.insert((org, key.id), key.secret.clone());
     }
 
+    /// Wipes every key; the next use reads the key file.
+    pub(super) fn forget(&mut self) {
+        self.forget_data_keys();
+        self.index_keys.clear();
+        self.storage_current.clear();
+        self.storage_keys.clear();
+    }
+
     /// Wipes every data key; the next use reads the key file.
     pub(super) fn forget_data_keys(&mut self) {
         self.epoch += 1;

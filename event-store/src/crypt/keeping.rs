@@ -67,7 +67,8 @@ impl KeyRing {
         org: OrgId,
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, KeyId)>, CryptError> {
-        let destroy = Destroy(subjects.iter().map(|subject| (org, *subject)).collect());
+        let persons = subjects.iter().map(|subject| (org, *subject)).collect();
+        let destroy = Destroy { persons, ..Destroy::default() };
         self.rewritten(&destroy).map(|done| done.destroyed)
     }
 
@@ -78,6 +79,7 @@ impl KeyRing {
     /// [`CryptError`].
     pub fn rotate_subject(&self, org: OrgId, subject: SubjectId) -> Result<KeyId, CryptError> {
         let key = self.store.next_data_key(org, subject)?;
+        self.store.settle();
         let mut cache = self.cache();
         // Whoever read the older key before this must not put it back as the one that seals.
         cache.forget_data_keys();
@@ -94,6 +96,7 @@ impl KeyRing {
     /// [`CryptError`].
     pub fn rotate_storage(&self, org: OrgId) -> Result<KeyId, CryptError> {
         let key = self.store.next_storage_key(org)?;
+        self.store.settle();
         let id = key.id;
         self.cache().insert_storage_current(org, key);
         Ok(id)
@@ -144,9 +147,10 @@ impl KeyRing {
 
     /// Rewrites the key file, then wipes what this ring remembers, whatever came of it: a file that was
     /// replaced but could not be made durable has lost the keys already.
-    fn rewritten(&self, destroy: &Destroy) -> Result<Rewritten, CryptError> {
+    pub(super) fn rewritten(&self, destroy: &Destroy) -> Result<Rewritten, CryptError> {
         let done = self.store.rewrite(destroy);
         self.cache().forget_data_keys();
+        self.store.settle();
         done
     }
 }

@@ -13,10 +13,12 @@
 //!   are part of the associated data ([`Binding`]).
 //! * Subject ids are keyed hashes: they cannot be guessed from a phone number without the index key.
 //! * A destroyed key is in no file of ours and in no memory of ours when [`KeyRing::destroy`] returns.
+//! * Where there are standbys, they have a key before the first value sealed with it is returned ([`copy`]).
 
 pub mod at_rest;
 mod binding;
 mod cache;
+pub mod copy;
 mod error;
 mod keeping;
 pub mod kek;
@@ -160,6 +162,7 @@ impl KeyRing {
             return Ok(());
         }
         let keys = self.store.data_keys(org, &subjects)?;
+        self.store.settle();
         let mut cache = self.cache();
         for (subject, key) in subjects.into_iter().zip(keys) {
             cache.insert(epoch, org, subject, key);
@@ -215,6 +218,7 @@ impl KeyRing {
             return Ok(key);
         }
         let key = self.store.index_key(org)?;
+        self.store.settle();
         self.cache().insert_index_key(org, key.clone());
         Ok(key)
     }
@@ -228,6 +232,8 @@ impl KeyRing {
             return Ok(key);
         }
         let mut keys = self.store.data_keys(org, &[subject])?;
+        // Also when somebody else has just made it: a key that is not in the cache may not be at the standby yet.
+        self.store.settle();
         let key = keys.pop().ok_or(CryptError::Malformed { what: "data key" })?;
         self.cache().insert(epoch, org, subject, key.clone());
         Ok(key)
@@ -240,6 +246,7 @@ impl KeyRing {
             return Ok(key);
         }
         let key = self.store.storage_key(org)?;
+        self.store.settle();
         self.cache().insert_storage_current(org, key.clone());
         Ok(key)
     }

@@ -61,6 +61,9 @@ pub(crate) struct Follower {
     /// When the holder was heard of last, and whether since this caught up.
     heard_at: Instant,
     heard: bool,
+    /// When the engine's end was looked for last, and where it was.
+    looked_at: Instant,
+    end_seen: Offset,
     saved_at: Offset,
 }
 
@@ -102,6 +105,8 @@ impl Follower {
             caught_up: false,
             heard_at: Instant::now(),
             heard: false,
+            looked_at: Instant::now(),
+            end_seen: Offset::default(),
             saved_at,
         })
     }
@@ -190,6 +195,13 @@ impl Follower {
                 () = sleep(tick) => Ok(()),
             };
             let outcome = match trouble {
+                Ok(()) if self.looked_at.elapsed() >= tick => {
+                    self.looked_at = Instant::now();
+                    self.look().await
+                }
+                other => other,
+            };
+            let outcome = match outcome {
                 Ok(()) => self.progress().await,
                 Err(error) => Err(error),
             };
@@ -199,6 +211,13 @@ impl Follower {
                 Err(error) => self.put_up_with(error).await?,
             }
         }
+    }
+
+    /// How far this is behind, for whoever watches.
+    async fn look(&mut self) -> Result<(), EngineError> {
+        self.end_seen = self.carrier.end().await?;
+        self.tell();
+        Ok(())
     }
 
     /// What passes is waited out; what the engine lost is read anew; everything else ends the mirror.
@@ -245,6 +264,7 @@ impl Follower {
             Verdict::Claimed(holder) => {
                 tracing::info!(epoch = holder.writer.epoch, node = %holder.node, "the log was claimed");
                 self.hear();
+                self.tell();
             }
             Verdict::Incomplete | Verdict::Heartbeat | Verdict::Released => self.hear(),
             Verdict::Ignored(_) => {}
@@ -390,9 +410,11 @@ impl Follower {
 
     pub(super) fn tell(&self) {
         let (caught_up, epoch) = (self.caught_up, self.reader.rule.epoch());
+        let read = self.reader.next();
+        let end = self.end_seen.max(self.end_then.unwrap_or_default()).max(read);
         self.status.send_modify(|status| {
-            status.caught_up = caught_up;
-            status.epoch = epoch;
+            (status.caught_up, status.epoch) = (caught_up, epoch);
+            (status.read, status.end) = (read, end);
         });
     }
 

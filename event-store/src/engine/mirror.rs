@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::batch::Batch;
-use super::carrier::Carrier;
+use super::carrier::{Carrier, Offset};
 use super::entry::PART_OVERHEAD_BYTES;
 use super::error::EngineError;
 use super::follower::Follower;
@@ -79,6 +79,10 @@ pub struct Status {
     pub caught_up: bool,
     /// The highest epoch that was claimed.
     pub epoch: u64,
+    /// Entries of the engine that were read.
+    pub read: Offset,
+    /// Where the engine's end was when it was looked for last: while this follows, five times a lease.
+    pub end: Offset,
     /// Events that this mirror had and the engine had not, sent again.
     pub healed_events: u64,
     /// Why it ended.
@@ -185,6 +189,8 @@ impl Mirror {
             role: Role::Following,
             caught_up: false,
             epoch: 0,
+            read: Offset::default(),
+            end: Offset::default(),
             healed_events: 0,
             failure: None,
         });

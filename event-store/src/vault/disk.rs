@@ -9,7 +9,7 @@ use super::cache::BlockCache;
 use super::file::{OnDisk, PackedFile, Stored, read_layout};
 use super::handle::Handles;
 use super::keeper::Signal;
-use super::{ArchiveReader, Damage, Packed, Stub, pack, unpack_all};
+use super::{ArchiveReader, Damage, Ends, Packed, Stub, pack, unpack_all};
 use crate::disk::{Disk, DiskFile};
 use crate::fault::Faults;
 use crate::segment;
@@ -269,7 +269,7 @@ impl Vault {
                 Ok(file) => read_whole(&*file)?,
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Err(_) => match self.stub(base) {
-                    Ok(stub) => self.remote(&stub)?.read(0..stub.layout.packed_bytes())?,
+                    Ok(stub) => self.remote(&stub).read(0..stub.layout.packed_bytes())?,
                     Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                     Err(_) => continue,
                 },
@@ -280,14 +280,26 @@ impl Vault {
         Err(ErrorKind::NotFound.into())
     }
 
-    fn remote(&self, stub: &Stub) -> io::Result<Remote> {
-        let archive = self.settings.archive.clone().ok_or_else(|| {
-            io::Error::other(format!(
-                "segment {} is in the archive only, and no archive is known",
-                Form::Raw.name(stub.layout.facts.base_position)
-            ))
+    /// Gives a stub of an earlier version both ends of its segment, which the archive has to give once more.
+    pub(crate) fn complete_stub(&self, base: u64) -> io::Result<()> {
+        let stub = self.stub(base)?;
+        if stub.ends.is_some() {
+            return Ok(());
+        }
+        let raw_name = Form::Raw.name(base);
+        let raw = read_whole(&*self.open_segment(base)?)?;
+        let ends = Ends::of(&raw).map_err(|bad| {
+            Damage::error(&raw_name, format!("offset {}: {}", bad.offset, bad.reason))
         })?;
-        Ok(Remote { archive, object: stub.object.clone() })
+        self.drop_local(&Stub { ends: Some(ends), ..stub })
+    }
+
+    fn remote(&self, stub: &Stub) -> Remote {
+        Remote {
+            segment: Form::Raw.name(stub.layout.facts.base_position),
+            archive: self.settings.archive.clone(),
+            object: stub.object.clone(),
+        }
     }
 
     /// Opens a segment in whatever form it is.
@@ -303,16 +315,16 @@ impl Vault {
                     let bytes = file.len()?;
                     let stored = OnDisk(file);
                     let layout = read_layout(&name, &stored, bytes)?;
-                    return self.packed_file(base, name, Box::new(stored), layout);
+                    return Ok(Arc::new(self.packed_file(base, name, Box::new(stored), layout)?));
                 }
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Err(_) => {}
             }
             match self.stub(base) {
                 Ok(stub) => {
-                    let stored = self.remote(&stub)?;
-                    let name = stub.object.clone();
-                    return self.packed_file(base, name, Box::new(stored), stub.layout);
+                    let (stored, Stub { object, ends, layout, .. }) = (self.remote(&stub), stub);
+                    let file = self.packed_file(base, object, Box::new(stored), layout)?;
+                    return Ok(Arc::new(file.with_ends(ends)));
                 }
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Err(_) => {}
@@ -327,12 +339,12 @@ impl Vault {
         name: String,
         stored: Box<dyn Stored>,
         layout: super::layout::Layout,
-    ) -> io::Result<Arc<dyn DiskFile>> {
+    ) -> io::Result<PackedFile> {
         if layout.facts.base_position != base || !layout.facts.sealed {
             return Err(Damage::error(&name, "it holds another segment than its name says"));
         }
         let cache = Arc::clone(&self.cache);
-        Ok(Arc::new(PackedFile::new(name, stored, Arc::new(layout), cache)))
+        Ok(PackedFile::new(name, stored, Arc::new(layout), cache))
     }
 }
 
@@ -343,13 +355,29 @@ fn packed(name: &str, raw: &[u8]) -> io::Result<Packed> {
 /// An object in the archive.
 #[derive(Debug)]
 struct Remote {
-    archive: Arc<dyn ArchiveReader>,
+    /// The segment it holds.
+    segment: String,
+    archive: Option<Arc<dyn ArchiveReader>>,
     object: String,
 }
 
 impl Stored for Remote {
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
-        self.archive.read(&self.object, range)
+        let Self { segment, archive, object } = self;
+        let Some(archive) = archive else {
+            return Err(io::Error::other(format!(
+                "segment {segment} is in the archive only ({object}), and no archive is known"
+            )));
+        };
+        archive.read(object, range).map_err(|error| match Damage::of(&error) {
+            Some(_) => error,
+            // Of no kind: that the archive has no such object, or is not there, must never read as if the log
+            // had no such segment.
+            None => io::Error::other(format!(
+                "segment {segment} is in the archive only, and {} does not give it: {error}",
+                archive.name()
+            )),
+        })
     }
 
     fn is_remote(&self) -> bool {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::cache::BlockCache;
 use super::layout::{Block, FOOTER_BYTES, Layout, sha256};
-use super::{Damage, unpack};
+use super::{Damage, Ends, unpack};
 use crate::disk::DiskFile;
 
 /// Blocks fetched at a time, at most.
@@ -72,6 +72,8 @@ pub(crate) struct PackedFile {
     name: String,
     stored: Box<dyn Stored>,
     layout: Arc<Layout>,
+    /// Of a segment that is elsewhere: what is read without asking there.
+    ends: Option<Ends>,
     cache: Arc<BlockCache>,
     number: u64,
     /// The block that a reader who goes straight on asks for next.
@@ -91,8 +93,13 @@ impl PackedFile {
         layout: Arc<Layout>,
         cache: Arc<BlockCache>,
     ) -> Self {
-        let number = cache.number();
-        Self { name, stored, layout, cache, number, expected: AtomicUsize::new(usize::MAX) }
+        let (number, expected) = (cache.number(), AtomicUsize::new(usize::MAX));
+        Self { name, stored, layout, ends: None, cache, number, expected }
+    }
+
+    /// The same, with both ends at hand.
+    pub(crate) fn with_ends(self, ends: Option<Ends>) -> Self {
+        Self { ends, ..self }
     }
 
     /// A block, unpacked; with it those up to `until`, if they are asked for anyway.
@@ -145,6 +152,12 @@ impl DiskFile for PackedFile {
         let block_bytes = u64::from(self.layout.block_bytes);
         let end = offset.saturating_add(buffer.len() as u64).min(self.layout.facts.raw_bytes);
         let number = |at: u64| usize::try_from(at / block_bytes).unwrap_or(usize::MAX);
+        let wanted = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let at_hand = self.ends.as_ref().and_then(|ends| ends.bytes(offset, wanted));
+        if let (Some(bytes), Some(place)) = (at_hand, buffer.get_mut(..wanted)) {
+            place.copy_from_slice(bytes);
+            return Ok(wanted);
+        }
         let mut done = 0;
         while offset + (done as u64) < end {
             let at = offset + done as u64;

@@ -31,7 +31,9 @@
 //!
 //! All numbers are little endian. A block is checked by CRC32C when it comes from the log's own disk, by
 //! SHA-256 as well when it comes from an archive: the stub stays on the log's own disk, so an archive need
-//! not be trusted. Frames are verified after that as always.
+//! not be trusted. Frames are verified after that as always. A stub has both ends of its segment file, so
+//! that a log opens without its archive; everything else of the segment is not readable then, and the error
+//! names archive and segment.
 //!
 //! **Invariants**
 //!
@@ -57,7 +59,7 @@ use std::ops::Range;
 pub(crate) use disk::{Form, Settings, Vault};
 pub(crate) use keeper::Keeper;
 pub(crate) use pack::{Packed, pack, pack_unsealed, unpack, unpack_all};
-pub(crate) use stub::Stub;
+pub(crate) use stub::{Ends, Stub};
 
 /// Where archived segments are read from.
 ///
@@ -68,6 +70,11 @@ pub trait ArchiveReader: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`io::Error`]; [`io::ErrorKind::NotFound`] when there is no such object.
     fn read(&self, object: &str, range: Range<u64>) -> io::Result<Vec<u8>>;
+
+    /// What the archive is called in messages; no secrets.
+    fn name(&self) -> String {
+        "the archive".to_owned()
+    }
 }
 
 /// Stored bytes are not as they must be. Travels inside an [`io::Error`], for what reads files without

@@ -166,10 +166,17 @@ impl ArchiveReader for OneObject {
 }
 
 fn stub(packed: &Packed) -> Stub {
+    let (_, raw) = unpack_all(&packed.bytes).expect("whole");
+    Stub { ends: Some(Ends::of(&raw).expect("whole")), ..old_stub(packed) }
+}
+
+/// As an earlier version left it.
+fn old_stub(packed: &Packed) -> Stub {
     Stub {
         dropped_at: Timestamp::from_micros(77),
         object: "orgs/x/1".to_owned(),
         sha256: sha256(&packed.bytes),
+        ends: None,
         layout: packed.layout.clone(),
     }
 }
@@ -177,17 +184,90 @@ fn stub(packed: &Packed) -> Stub {
 #[test]
 fn every_flipped_bit_of_a_stub_is_noticed() {
     let packed = pack(&segment(1, &[body(1, 50)], 0)).expect("whole");
-    let stub = stub(&packed);
-    let bytes = stub.encode();
-    assert_eq!(Stub::decode(&bytes), Ok(stub));
-    for bit in 0..bytes.len() * 8 {
-        let mut damaged = bytes.clone();
-        damaged[bit / 8] ^= 1 << (bit % 8);
-        assert!(Stub::decode(&damaged).is_err(), "bit {bit}");
+    for stub in [stub(&packed), old_stub(&packed)] {
+        let bytes = stub.encode();
+        assert_eq!(Stub::decode(&bytes), Ok(stub));
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(Stub::decode(&damaged).is_err(), "bit {bit}");
+        }
+        for length in 0..bytes.len() {
+            assert!(Stub::decode(&bytes[..length]).is_err(), "{length} bytes");
+        }
     }
-    for length in 0..bytes.len() {
-        assert!(Stub::decode(&bytes[..length]).is_err(), "{length} bytes");
+}
+
+#[test]
+fn ends_of_another_segment_are_refused_although_the_checksum_fits() {
+    let packed = pack(&segment(1, &[body(1, 50)], 0)).expect("whole");
+    for other in [segment(2, &[body(1, 50)], 0), segment(1, &[body(1, 51), body(0, 9)], 0)] {
+        let ends = Some(Ends::of(&other).expect("whole"));
+        let forged = Stub { ends, ..old_stub(&packed) };
+        assert!(Stub::decode(&forged.encode()).is_err());
     }
+}
+
+/// An archive that cannot be reached.
+#[derive(Debug)]
+struct Away;
+
+impl ArchiveReader for Away {
+    fn read(&self, _: &str, _: Range<u64>) -> std::io::Result<Vec<u8>> {
+        // What a folder that is not mounted says.
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn name(&self) -> String {
+        "/mnt/away".to_owned()
+    }
+}
+
+#[test]
+fn without_the_archive_both_ends_are_read_and_the_rest_is_missed_by_name() {
+    let raw = segment(1, &[body(1, 500)], 40);
+    let packed = pack(&raw).expect("whole");
+    let seal = raw.len() - 40 - 80;
+    for archive in [Some(Arc::new(Away) as Arc<dyn ArchiveReader>), None] {
+        let disk = SimDisk::new(Image::default(), &[], Skips::default());
+        let named = if archive.is_some() { "/mnt/away" } else { "no archive is known" };
+        let vault =
+            Vault::open(Arc::new(disk), settings(0, archive), Faults::default()).expect("opens");
+        vault.drop_local(&stub(&packed)).expect("dropped");
+        let file = vault.open(&Form::Raw.name(1)).expect("opens");
+        assert_eq!(file.len().expect("length"), raw.len() as u64);
+        for (offset, length) in [(0, 512), (100, 7), (0, 0), (seal, 80), (seal + 3, 20)] {
+            let mut buffer = vec![0xEE; length];
+            assert_eq!(file.read_at(&mut buffer, offset as u64).expect("reads"), length);
+            assert_eq!(buffer, &raw[offset..offset + length]);
+        }
+        for (offset, length) in [(0, 513), (511, 2), (seal - 1, 3), (seal, 81), (600, 10)] {
+            let mut buffer = vec![0xEE; length];
+            let error = file.read_at(&mut buffer, offset as u64).expect_err("it is elsewhere");
+            let said = error.to_string();
+            assert_eq!(error.kind(), std::io::ErrorKind::Other, "{said}");
+            assert!(said.contains(&Form::Raw.name(1)) && said.contains(named), "{said}");
+            assert!(buffer.iter().all(|byte| *byte == 0xEE), "nothing is made up");
+        }
+    }
+}
+
+#[test]
+fn a_stub_of_an_earlier_version_is_read_and_completed() {
+    let raw = segment(1, &[body(1, 500)], 40);
+    let packed = pack(&raw).expect("whole");
+    let archive = OneObject("orgs/x/1", packed.bytes.clone());
+    let disk = SimDisk::new(Image::default(), &[], Skips::default());
+    let vault =
+        Vault::open(Arc::new(disk), settings(0, Some(Arc::new(archive))), Faults::default());
+    let vault = vault.expect("opens");
+    vault.drop_local(&old_stub(&packed)).expect("dropped");
+    let file = vault.open(&Form::Raw.name(1)).expect("opens");
+    assert!(read_whole(&*file).expect("reads") == raw);
+    vault.complete_stub(1).expect("completed");
+    assert_eq!(vault.stub(1).expect("reads"), stub(&packed));
+    vault.complete_stub(1).expect("nothing to do");
+    assert!(read_whole(&*file).expect("reads") == raw);
 }
 
 #[test]
@@ -258,6 +338,13 @@ fn a_power_cut_while_packing_leaves_a_whole_segment() {
 #[test]
 fn a_power_cut_while_dropping_leaves_a_whole_segment() {
     survives_power_cuts(|vault, packed| vault.drop_local(&stub(packed)).expect("dropped"), 2);
+    survives_power_cuts(
+        |vault, packed| {
+            vault.drop_local(&old_stub(packed)).expect("dropped by an earlier version");
+            vault.complete_stub(1).expect("completed");
+        },
+        4,
+    );
     survives_power_cuts(
         |vault, packed| {
             vault.pack(1).expect("packed");

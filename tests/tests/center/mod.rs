@@ -27,7 +27,7 @@ use tokio_tungstenite::tungstenite::Message;
 /// Longest wait for something that has to come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const ENTITIES: &str = r#"
+pub const ENTITIES: &str = r#"
 [[site]]
 name = "Site"
 [[multimedia_profile]]
@@ -227,7 +227,7 @@ pub fn org() -> OrgId {
 /// Everything sealed on the log, with its person and its place.
 pub fn sealed(data: &Path) -> Vec<(SubjectId, Binding, Sensitive<String>)> {
     let folder = data.join("orgs").join(org().to_string()).join("log");
-    let log = EmbeddedLog::open(&folder, org(), Options::default()).expect("log");
+    let log = EmbeddedLog::open_to_read(&folder, org(), Options::default()).expect("log");
     let mut found = Vec::new();
     for recorded in log.scan(Position::START) {
         let recorded = recorded.expect("event");

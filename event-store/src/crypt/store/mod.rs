@@ -10,6 +10,7 @@
 //! | `keks_v1` | organization 16, name of a KEK | nothing: keys wrapped by it may be in the file |
 //! | `facts_v1` | name | `no_plain_keys`: every key in the file is wrapped |
 
+mod copying;
 mod file;
 mod record;
 mod rewrite;
@@ -18,11 +19,15 @@ mod storage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use ledgerline_schemas::id::{KeyId, OrgId, SubjectId};
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{
+    Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction,
+};
+use uuid::Uuid;
 
+use super::copy::{Change, Hub, Row};
 use super::error::CryptError;
 use super::kek::{KekId, KeyWrapper};
 use super::secret::Secret;
@@ -55,6 +60,8 @@ pub(super) struct Store {
     /// `None` for a ring in memory.
     path: Option<PathBuf>,
     wrapper: Arc<dyn KeyWrapper>,
+    /// Told of every change, if there are standbys.
+    hub: OnceLock<Arc<Hub>>,
 }
 
 /// What the file holds of an organization.
@@ -79,12 +86,16 @@ impl Store {
     pub(super) fn open(directory: &Path, wrapper: Arc<dyn KeyWrapper>) -> Result<Self, CryptError> {
         let path = directory.join(file::NAME);
         let database = file::open(directory)?;
-        Self { database: RwLock::new(database), path: Some(path), wrapper }.prepared()
+        Self::over(database, Some(path), wrapper).prepared()
     }
 
     pub(super) fn in_memory(wrapper: Arc<dyn KeyWrapper>) -> Result<Self, CryptError> {
         let database = file::in_memory()?;
-        Self { database: RwLock::new(database), path: None, wrapper }.prepared()
+        Self::over(database, None, wrapper).prepared()
+    }
+
+    fn over(database: Database, path: Option<PathBuf>, wrapper: Arc<dyn KeyWrapper>) -> Self {
+        Self { database: RwLock::new(database), path, wrapper, hub: OnceLock::new() }
     }
 
     /// Makes the tables, checks that every KEK is there, and wraps what is plain or under an older KEK.
@@ -209,6 +220,7 @@ impl Store {
             let database = self.database();
             let write = database.begin_write()?;
             let mut found = Vec::with_capacity(subjects.len());
+            let mut new = Vec::new();
             {
                 let mut keys = write.open_table(DATA_KEYS)?;
                 let mut of_subjects = write.open_table(SUBJECTS)?;
@@ -222,17 +234,43 @@ impl Store {
                         _ => {
                             of_subjects.insert(owner, id)?;
                             keys.insert(id, record.as_slice())?;
+                            let (key, (org, person)) = (Uuid::from_u128(*id), owner);
+                            let person = Uuid::from_u128(person);
+                            new.push(Row::Data(key, record.clone()));
+                            new.push(Row::Subject(Uuid::from_u128(org), person, key));
                             *id
                         }
                     };
                     found.push((id, keys.get(id)?.map_or_else(Vec::new, |it| it.value().to_vec())));
                 }
             }
-            write.commit()?;
+            self.commit(write, org, &kek, new)?;
             Ok(found)
         };
         let records = made().map_err(|error| self.failed(&error))?;
         records.iter().map(|(id, bytes)| Ok(self.unwrapped(*id, bytes)?.1)).collect()
+    }
+
+    /// Commits what has these new rows in it. They are told before anybody can see them in the file, so that
+    /// nobody uses one of them without knowing that standbys may not have it.
+    fn commit(
+        &self,
+        write: WriteTransaction,
+        org: OrgId,
+        kek: &KekId,
+        mut new: Vec<Row>,
+    ) -> Result<(), redb::Error> {
+        let hub = self.hub().filter(|_| !new.is_empty());
+        if let Some(hub) = hub {
+            new.push(Row::Kek(org.uuid(), kek.as_str().to_owned()));
+            hub.publish(Change::Put(new));
+        }
+        let committed = write.commit();
+        if let (Some(hub), Err(_)) = (hub, &committed) {
+            // They were told and are not there.
+            hub.renewed();
+        }
+        Ok(committed?)
     }
 
     fn unwrapped(&self, id: u128, bytes: &[u8]) -> Result<(Of, DataKey), CryptError> {
@@ -372,6 +410,7 @@ impl Store {
         let made = || -> Result<Vec<u8>, redb::Error> {
             let database = self.database();
             let write = database.begin_write()?;
+            let mut new = Vec::new();
             let bytes = {
                 let mut keys = write.open_table(INDEX_KEYS)?;
                 write.open_table(KEKS)?.insert((id, kek.as_str()), ())?;
@@ -380,11 +419,12 @@ impl Store {
                     Some(bytes) => bytes,
                     None => {
                         keys.insert(id, fresh.as_slice())?;
+                        new.push(Row::Index(org.uuid(), fresh.clone()));
                         fresh.clone()
                     }
                 }
             };
-            write.commit()?;
+            self.commit(write, org, &kek, new)?;
             Ok(bytes)
         };
         let bytes = made().map_err(|error| self.failed(&error))?;

@@ -16,12 +16,18 @@ use super::record::{Of, data_record, kek_of, key_id, parsed, unwrapped, wrapped}
 use super::{
     DATA_KEYS, FACTS, INDEX_KEYS, KEKS, NO_PLAIN_KEYS, SUBJECTS, Store, file, other, owner, storage,
 };
+use crate::crypt::copy::Change;
 use crate::crypt::error::CryptError;
 use crate::crypt::kek::KekId;
 
-/// Whose keys to leave out.
+/// Which keys to leave out.
 #[derive(Debug, Default)]
-pub(in crate::crypt) struct Destroy(pub(in crate::crypt) BTreeSet<(OrgId, SubjectId)>);
+pub(in crate::crypt) struct Destroy {
+    /// All of these persons.
+    pub(in crate::crypt) persons: BTreeSet<(OrgId, SubjectId)>,
+    /// Single data keys, by id.
+    pub(in crate::crypt) keys: BTreeSet<u128>,
+}
 
 /// What was done.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +51,14 @@ impl Store {
         let done = self.copy(&database, &fresh, destroy)?;
         let replaced = self.path.as_deref().map(file::replace).transpose()?;
         drop(std::mem::replace(&mut *database, fresh));
+        if let Some(hub) = self.hub() {
+            let wrapped_anew = done.plain + done.rewrapped > 0;
+            if wrapped_anew || destroy.persons.is_empty() || !destroy.keys.is_empty() {
+                hub.renewed();
+            } else {
+                hub.publish(Change::Destroyed(destroy.persons.iter().copied().collect()));
+            }
+        }
         match (replaced, &self.path) {
             (Some(replaced), Some(path)) => replaced.finish(path).map(|()| done),
             _ => Ok(done),
@@ -69,7 +83,7 @@ impl Store {
                 let (id, bytes) = row.map_err(other).map_err(failed)?;
                 let (of, key) = parsed(id.value(), bytes.value())?;
                 let Of::Data(org, subject, id) = of else { continue };
-                if destroy.0.contains(&(org, subject)) {
+                if destroy.persons.contains(&(org, subject)) || destroy.keys.contains(&id) {
                     done.destroyed.push((subject, key_id(id)));
                     continue;
                 }
@@ -88,12 +102,12 @@ impl Store {
             storage::copy(&read, &write, |of, key| self.renewed(of, key, &mut current, &mut done))
                 .map_err(|error| error.unless_crypt(failed))?;
             let gone: BTreeSet<(u128, u128)> =
-                destroy.0.iter().map(|(org, subject)| owner(*org, *subject)).collect();
+                destroy.persons.iter().map(|(org, subject)| owner(*org, *subject)).collect();
             let mut subjects = write.open_table(SUBJECTS).map_err(other).map_err(failed)?;
             let old_subjects = read.open_table(SUBJECTS).map_err(other).map_err(failed)?;
             for row in old_subjects.iter().map_err(other).map_err(failed)? {
                 let (subject, id) = row.map_err(other).map_err(failed)?;
-                if !gone.contains(&subject.value()) {
+                if !gone.contains(&subject.value()) && !destroy.keys.contains(&id.value()) {
                     subjects.insert(subject.value(), id.value()).map_err(other).map_err(failed)?;
                 }
             }

@@ -3,9 +3,11 @@
 
 use ledgerline_schemas::id::{KeyId, OrgId};
 use redb::{ReadTransaction, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
+use uuid::Uuid;
 
 use super::record::{Of, key_id, parsed_storage, storage_record, unwrapped, wrapped};
 use super::{DataKey, KEKS, STORAGE_CURRENT, STORAGE_KEYS, Store, random_id};
+use crate::crypt::copy::Row;
 use crate::crypt::error::CryptError;
 use crate::crypt::secret::Secret;
 
@@ -74,18 +76,19 @@ impl Store {
         let kek = self.wrapper.current(org)?;
         let (id, secret) = (random_id()?, Secret::random()?);
         let key = wrapped(&*self.wrapper, &kek, Of::Storage(org, id), &secret)?;
-        let owner = org.uuid().as_u128();
+        let (owner, record) = (org.uuid().as_u128(), storage_record(org, &key));
         let made = || -> Result<(), redb::Error> {
             let database = self.database();
             let write = database.begin_write()?;
             {
                 write.open_table(KEKS)?.insert((owner, kek.as_str()), ())?;
                 let mut keys = write.open_table(STORAGE_KEYS)?;
-                keys.insert(id, storage_record(org, &key).as_slice())?;
+                keys.insert(id, record.as_slice())?;
                 write.open_table(STORAGE_CURRENT)?.insert(owner, id)?;
             }
-            write.commit()?;
-            Ok(())
+            let new = Row::Storage(Uuid::from_u128(id), record.clone());
+            let in_force = Row::StorageCurrent(org.uuid(), Uuid::from_u128(id));
+            self.commit(write, org, &kek, vec![new, in_force])
         };
         made().map_err(|error| self.failed(&error))?;
         Ok(DataKey { id: key_id(id), secret })
