@@ -90,7 +90,7 @@ pub(crate) async fn there_and_back(cluster: &mut Cluster) -> Outcome<String> {
     let (mirror, _) = leader(cluster, ours.path()).await?;
     let compared = same(cluster, &mirror).await?;
     drop(mirror);
-    detach(ours.path(), ORG).map_err(text)?;
+    detach(ours.path(), ORG, options()).map_err(text)?;
     let log = own_log(ours.path())?;
     let back = leaves(&log)?;
     if back != elsewhere {
