@@ -147,7 +147,8 @@ async fn without_the_secret_or_from_who_led_before_nothing_is_taken() {
 fn a_secret_must_be_long_and_its_owners_alone() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("secret");
-    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("changed");
+    let mode =
+        |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("changed");
     assert!(token(&path).is_err(), "there is none");
     fs::write(&path, format!("{SECRET}\n")).expect("written");
     mode(0o640);
