@@ -111,7 +111,7 @@ fn acceptable(expression: &str, allowed: &[String]) -> bool {
 }
 
 fn licences() -> Result<(), String> {
-    let output = crate::run::command("cargo", &["metadata", "--format-version", "1", "--offline"])
+    let output = crate::run::command("cargo", &["metadata", "--format-version", "1", "--locked"])
         .output()
         .map_err(|error| format!("cargo metadata: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
