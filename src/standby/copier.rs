@@ -226,12 +226,15 @@ impl Copying {
 
     /// Keys of somebody who no longer leads may be fewer than those that are here.
     fn check(&self, delivery: &Delivery) -> Result<(), String> {
+        // A mirror that was just opened has not read of the newest claim yet: what was copied before counts too.
+        let mut known = self.told.borrow().epochs.clone();
         for (org_id, mirror) in self.mirrors.iter() {
-            // A mirror that was just opened has not read of the newest claim yet: what was copied before counts too.
-            let had = self.told.borrow().epochs.get(org_id).copied().unwrap_or(0);
-            let newest = mirror.watch().borrow().epoch.max(had);
+            let newest = known.entry(*org_id).or_insert(0);
+            *newest = mirror.watch().borrow().epoch.max(*newest);
+        }
+        for (org_id, newest) in &known {
             let offered = delivery.epochs.get(org_id).copied().unwrap_or(0);
-            if offered < newest {
+            if offered < *newest {
                 return Err(format!(
                     "it led organization {org_id} in epoch {offered}, another one led in epoch {newest}"
                 ));
