@@ -16,13 +16,11 @@ fn no_acknowledged_event_is_lost_in_twenty_thousand_power_cuts() {
 #[test]
 fn every_broken_variant_is_caught() {
     for variant in Variant::BROKEN {
-        for at_rest in [AtRest::Clear, AtRest::Encrypted] {
+        let forms = [AtRest::Clear, AtRest::Encrypted];
+        for at_rest in forms.into_iter().filter(|at_rest| variant.harms(*at_rest)) {
             let caught =
                 (0..40).any(|seed| !simulate(seed..seed + 1, variant, at_rest).failures.is_empty());
-            assert!(
-                caught || !variant.harms(at_rest),
-                "{variant:?} was not caught by seeds 0..40 with files {at_rest:?}"
-            );
+            assert!(caught, "{variant:?} was not caught by seeds 0..40 with files {at_rest:?}");
         }
     }
 }
