@@ -39,6 +39,13 @@ pub(crate) async fn run(arguments: Serve) -> Result<(), Failure> {
     } else {
         starting.await?
     };
+    // Whoever reads the addresses may ask to stop at once: it is listened for before they are told.
+    let mut asked = std::pin::pin!(stop_asked());
+    let early = tokio::select! {
+        biased;
+        () = &mut asked => true,
+        () = std::future::ready(()) => false,
+    };
     announce(&system.addresses);
     if let Some(path) = &arguments.addresses {
         let text = serde_json::to_string(&system.addresses).map_err(Failure::software)?;
@@ -48,7 +55,7 @@ pub(crate) async fn run(arguments: Serve) -> Result<(), Failure> {
             .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
     }
     let failure = tokio::select! {
-        () = stop_asked() => None,
+        () = async { if !early { asked.await } } => None,
         reason = system.failed() => Some(reason),
     };
     say("stopping");

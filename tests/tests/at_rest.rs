@@ -117,7 +117,8 @@ async fn no_byte_is_in_clear_with_encryption_on_and_the_search_finds_them_with_i
     // Off: what is encrypted stays readable, what is new is in clear.
     configure(false);
     let _ = use_it(folder.path(), &config, "off").await;
-    for needle in NEEDLES {
+    // The segment that is being written stays what it is: no new one has begun in clear.
+    for needle in NEEDLES.into_iter().filter(|needle| !needle.starts_with("LLSEG")) {
         assert!(!holding(&data, needle).is_empty(), "{needle}");
     }
     let queues = ask(queues);

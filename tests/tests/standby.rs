@@ -91,7 +91,7 @@ fn assert_kept(ledgers: &[Ledger], log: &[ledgerline_schemas::Recorded], seed: u
 fn seed_and_lease() -> (u64, u64) {
     let (seed, lease) =
         (number("LEDGERLINE_SEED", 20_261_129), number("LEDGERLINE_LEASE_MS", 2_000));
-    println!("LEDGERLINE_SEED={seed} LEDGERLINE_LEASE_MS={lease}");
+    eprintln!("LEDGERLINE_SEED={seed} LEDGERLINE_LEASE_MS={lease}");
     (seed, lease)
 }
 

@@ -229,7 +229,7 @@ fn an_encrypted_log_is_backed_up_archived_and_listed_beside_its_server() {
     place.fill(&server, 0, 300);
     let _ = until(
         || succeed(&["archive", "list", "--data", &data]),
-        |list| list.matches(" bytes, ").count() > 1,
+        |list| list.matches(" bytes, ").count() > 0,
     );
     // The server has the key file open: these read a copy of it.
     assert!(succeed(&["archive", "verify", "--data", &data]).contains("verified"));

@@ -1,7 +1,6 @@
 //! Room for a build.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::run::{command, root, say};
 
