@@ -75,7 +75,7 @@ async fn card_numbers_and_codes_that_customers_type_never_reach_the_log() {
     center.until("interaction.ended", 1).await;
     let data = center.stop();
     let keys = KeyRing::open_dir(&data).expect("keys");
-    let texts: Vec<String> = sealed(&data)
+    let texts: Vec<String> = sealed(&data, None)
         .into_iter()
         .map(|(_, binding, value)| keys.open(org(), binding, &value).expect("opens"))
         .collect();

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use center::{Center, leave, org, sealed};
+use ledgerline_event_store::crypt::at_rest::StorageKeys;
 use ledgerline_event_store::crypt::{CryptError, KeyRing};
 use ledgerline_schemas::id::{InteractionId, SubjectId};
 use ledgerline_tests::{run, succeed};
@@ -188,7 +189,8 @@ async fn erase_half(each: usize, at_rest: bool) {
         (0..each / 2).map(phone).chain(chats.iter().take(each / 2).map(chat)).collect();
     let mut opened: BTreeMap<SubjectId, Vec<String>> = BTreeMap::new();
     let mut gone: BTreeMap<SubjectId, usize> = BTreeMap::new();
-    for (subject, binding, value) in sealed(&data) {
+    let storage = at_rest.then(|| StorageKeys::new(keys.clone(), org(), true));
+    for (subject, binding, value) in sealed(&data, storage) {
         match keys.open(org(), binding, &value) {
             Ok(text) => opened.entry(subject).or_default().push(text),
             Err(CryptError::NoKey { .. }) => *gone.entry(subject).or_default() += 1,
@@ -247,7 +249,7 @@ async fn keys_are_rotated_and_may_be_kept_elsewhere() {
     let after = list();
     assert!(after.contains("2 data keys of 1 persons"), "{after}");
     assert_ne!(before, after);
-    let sealed = sealed(&data);
+    let sealed = sealed(&data, None);
     assert_eq!(sealed.len(), 1);
     let refused = KeyRing::open_dir(&data).expect_err("the KEK is elsewhere");
     assert!(matches!(refused, CryptError::Wrap(_)), "{refused}");

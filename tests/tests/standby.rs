@@ -88,6 +88,14 @@ fn assert_kept(ledgers: &[Ledger], log: &[ledgerline_schemas::Recorded], seed: u
     count
 }
 
+/// A leader that serves, and a standby.
+async fn pair(cluster: &Cluster) -> (Process, Process) {
+    let settings = cluster.settings();
+    let mut leader = cluster.process("one", &settings, false);
+    leader.serves().await;
+    (leader, cluster.process("two", &settings, true))
+}
+
 fn seed_and_lease() -> (u64, u64) {
     let (seed, lease) =
         (number("LEDGERLINE_SEED", 20_261_129), number("LEDGERLINE_LEASE_MS", 2_000));
@@ -101,10 +109,7 @@ async fn after_kill_9_the_standby_has_every_acknowledged_event_and_the_old_leade
     let began_with = seed;
     let folder = tempfile::tempdir().expect("folder");
     let mut cluster = Cluster::start(folder.path(), lease).await;
-    let settings = cluster.settings();
-    let mut leader = cluster.process("one", &settings, false);
-    leader.serves().await;
-    let mut standby = cluster.process("two", &settings, true);
+    let (mut leader, mut standby) = pair(&cluster).await;
     let client = Client::new();
     let here = token(&leader.data, "administrator");
     let first = put(&client, leader.http, &here, "site-first-x").await.expect("acknowledged");
@@ -123,10 +128,10 @@ async fn after_kill_9_the_standby_has_every_acknowledged_event_and_the_old_leade
     let takeover = killed.elapsed();
 
     // The old one is refused, and as a standby it follows and takes nothing.
-    let mut old = cluster.process("one", &settings, false);
+    let mut old = cluster.process("one", &cluster.settings(), false);
     assert_eq!(old.ends().await, 75, "{}", old.said());
     assert!(old.said().contains("another process writes this log"), "{}", old.said());
-    let mut old = cluster.process("one", &settings, true);
+    let mut old = cluster.process("one", &cluster.settings(), true);
     old.follows(&client, at).await;
     assert_eq!(put(&client, old.http, &here, "site-old-x").await, None, "a standby took it");
     assert_eq!(put(&client, old.http, &there, "site-old-x").await, None, "a standby took it");
@@ -159,10 +164,7 @@ async fn a_leader_that_was_stopped_and_goes_on_acknowledges_nothing_more_and_end
     let (mut seed, lease) = seed_and_lease();
     let folder = tempfile::tempdir().expect("folder");
     let mut cluster = Cluster::start(folder.path(), lease).await;
-    let settings = cluster.settings();
-    let mut leader = cluster.process("one", &settings, false);
-    leader.serves().await;
-    let mut standby = cluster.process("two", &settings, true);
+    let (mut leader, mut standby) = pair(&cluster).await;
     let client = Client::new();
     let here = token(&leader.data, "administrator");
     let first = put(&client, leader.http, &here, "site-first-x").await.expect("acknowledged");

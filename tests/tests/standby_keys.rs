@@ -132,7 +132,7 @@ fn opened(data: &Path, kek: &Path) -> BTreeMap<SubjectId, (Vec<String>, usize)> 
     let keyring = Arc::new(FileKeyring::in_directory(kek));
     let keys = KeyRing::open_with(data, keyring).expect("keys");
     let mut found: BTreeMap<SubjectId, (Vec<String>, usize)> = BTreeMap::new();
-    for (subject, binding, value) in sealed(data) {
+    for (subject, binding, value) in sealed(data, None) {
         let of = found.entry(subject).or_default();
         match keys.open(org(), binding, &value) {
             Ok(text) => of.0.push(text),
@@ -249,6 +249,9 @@ async fn after_a_takeover_sealed_values_open_for_the_same_tokens_and_users_and_e
     let door = addresses["keys"].as_str().expect("a door");
     let mut old = cluster.process("one", &cluster.with_keys(Some(door)), true);
     has_keys(&client, &old, 2).await;
+    // What was said to the new leader comes before this.
+    let head = put(&client, standby.http, &admin, "site-end-x").await.expect("acknowledged");
+    old.follows(&client, head).await;
     old.stop().await;
     standby.stop().await;
     cluster.process.stop().await;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures::{SinkExt as _, StreamExt as _};
 use ledgerline_event_store::crypt::Binding;
+use ledgerline_event_store::crypt::at_rest::StorageKeys;
 use ledgerline_event_store::{EmbeddedLog, Options};
 use ledgerline_schemas::event::Event;
 use ledgerline_schemas::id::{InteractionId, NAMESPACE, OrgId, SubjectId};
@@ -224,10 +225,14 @@ pub fn org() -> OrgId {
     OrgId::derived(NAMESPACE, "organization:main")
 }
 
-/// Everything sealed on the log, with its person and its place.
-pub fn sealed(data: &Path) -> Vec<(SubjectId, Binding, Sensitive<String>)> {
+/// Everything sealed on the log, with its person and its place; `keys` open its files, if they are encrypted.
+pub fn sealed(
+    data: &Path,
+    keys: Option<StorageKeys>,
+) -> Vec<(SubjectId, Binding, Sensitive<String>)> {
     let folder = data.join("orgs").join(org().to_string()).join("log");
-    let log = EmbeddedLog::open_to_read(&folder, org(), Options::default()).expect("log");
+    let options = Options { keys, ..Options::default() };
+    let log = EmbeddedLog::open_to_read(&folder, org(), options).expect("log");
     let mut found = Vec::new();
     for recorded in log.scan(Position::START) {
         let recorded = recorded.expect("event");
