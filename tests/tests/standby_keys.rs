@@ -15,6 +15,7 @@ use center::{ENTITIES, Socket, leave, sealed};
 use duo::{Cluster, Process, org, put, token, until};
 use futures::{SinkExt as _, StreamExt as _};
 use ledgerline_access::ScramCredentials;
+use ledgerline_event_store::crypt::at_rest::StorageKeys;
 use ledgerline_event_store::crypt::kek::FileKeyring;
 use ledgerline_event_store::crypt::{CryptError, KeyRing};
 use ledgerline_schemas::id::SubjectId;
@@ -22,6 +23,9 @@ use ledgerline_tests::succeed;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
+
+/// Files are encrypted under keys of the key ring.
+const AT_REST: &str = "[encryption]\nat_rest = true\n";
 
 /// A person who chats.
 struct Person {
@@ -99,8 +103,9 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// A leader with a line for chats, its keys offered; and the address of their door.
-async fn leading(cluster: &Cluster) -> (Process, String, String) {
-    let mut leader = cluster.process("one", &cluster.with_keys(None), false);
+async fn leading(cluster: &Cluster, more: &str) -> (Process, String, String) {
+    let settings = cluster.with_keys(None) + more;
+    let mut leader = cluster.process("one", &settings, false);
     let addresses = leader.serves().await;
     let admin = token(&leader.data, "administrator,auditor");
     let entities = cluster.folder.join("entities.toml");
@@ -131,8 +136,9 @@ async fn metric(client: &Client, http: u16, token: &str, name: &str) -> Option<f
 fn opened(data: &Path, kek: &Path) -> BTreeMap<SubjectId, (Vec<String>, usize)> {
     let keyring = Arc::new(FileKeyring::in_directory(kek));
     let keys = KeyRing::open_with(data, keyring).expect("keys");
+    let storage = StorageKeys::new(keys.clone(), org(), true);
     let mut found: BTreeMap<SubjectId, (Vec<String>, usize)> = BTreeMap::new();
-    for (subject, binding, value) in sealed(data, None) {
+    for (subject, binding, value) in sealed(data, Some(storage)) {
         let of = found.entry(subject).or_default();
         match keys.open(org(), binding, &value) {
             Ok(text) => of.0.push(text),
@@ -171,7 +177,7 @@ async fn after_a_takeover_sealed_values_open_for_the_same_tokens_and_users_and_e
 {
     let folder = tempfile::tempdir().expect("folder");
     let mut cluster = Cluster::start(folder.path(), 2_000).await;
-    let (mut leader, door, admin) = leading(&cluster).await;
+    let (mut leader, door, admin) = leading(&cluster, "").await;
     let client = Client::new();
     let before = chat(&client, leader.http, "said before there was a standby").await;
     let erased = chat(&client, leader.http, "said and erased").await;
@@ -278,13 +284,13 @@ async fn who_was_erased_while_the_standby_was_away_is_gone_there_even_if_the_lea
  {
     let folder = tempfile::tempdir().expect("folder");
     let mut cluster = Cluster::start(folder.path(), 2_000).await;
-    let (mut leader, door, admin) = leading(&cluster).await;
+    let (mut leader, door, admin) = leading(&cluster, AT_REST).await;
     let client = Client::new();
     let kept = chat(&client, leader.http, "said and kept").await;
     let erased = chat(&client, leader.http, "said and erased").await;
     let keks = |name: &str| folder.path().join(format!("{name}-kek"));
     copy_folder(&keks("one"), &keks("two"));
-    let settings = cluster.with_keys(Some(&door));
+    let settings = cluster.with_keys(Some(&door)) + AT_REST;
     let mut standby = cluster.process("two", &settings, true);
     has_keys(&client, &standby, 1).await;
     standby.kill();
@@ -299,6 +305,11 @@ async fn who_was_erased_while_the_standby_was_away_is_gone_there_even_if_the_lea
     drop(socket);
     standby.stop().await;
     cluster.process.stop().await;
+    // Each has its files under a key of its own until it has the other's, and reads both.
+    for data in [&leader.data, &standby.data] {
+        let log = data.join("orgs").join(org().to_string()).join("log");
+        assert!(!files_with(&log, b"LLVEIL").is_empty());
+    }
     let gone = subject(&standby.data, &keks("two"), &erased);
     let found = opened(&standby.data, &keks("two"));
     assert_eq!(found[&gone], (Vec::new(), 2));
@@ -311,7 +322,7 @@ async fn who_was_erased_while_the_standby_was_away_is_gone_there_even_if_the_lea
 async fn a_standby_without_the_keys_of_who_led_does_not_take_over() {
     let folder = tempfile::tempdir().expect("folder");
     let mut cluster = Cluster::start(folder.path(), 500).await;
-    let (mut leader, _, admin) = leading(&cluster).await;
+    let (mut leader, _, admin) = leading(&cluster, "").await;
     let client = Client::new();
     let first = put(&client, leader.http, &admin, "site-first-x").await.expect("acknowledged");
     // Nobody answers where it looks for keys.
