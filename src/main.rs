@@ -12,6 +12,7 @@ mod demo;
 #[cfg(test)]
 mod deployment;
 mod engine;
+mod event_house;
 mod failure;
 mod keys;
 mod logging;

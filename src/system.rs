@@ -24,6 +24,7 @@ use crate::at_rest;
 use crate::certificate;
 use crate::custody::{self, Custodians};
 use crate::data_dir::{DataDir, Held, Known};
+use crate::event_house::EventHouse;
 use crate::failure::Failure;
 use crate::keys;
 use crate::ops::{self, Probes, Watched};
@@ -176,6 +177,7 @@ impl System {
                     config,
                     Arc::new(EventClients { issuer: issuer.clone(), users: users.clone() }),
                     Arc::new(opened.clone()),
+                    Arc::new(EventHouse(opened.clone())),
                     doors_close.clone(),
                 )
                 .await

@@ -51,16 +51,22 @@ impl<W: WriterSource> AccessRecorder for LogRecorder<W> {
 /// An access event of a principal, ready to be appended.
 #[must_use]
 pub fn access_event(principal: &Principal, event: &Event) -> NewEvent {
+    access_event_of(&principal.subject, event)
+}
+
+/// An access event of a token's subject or a database user, ready to be appended.
+#[must_use]
+pub fn access_event_of(subject: &str, event: &Event) -> NewEvent {
     let command = Uuid::now_v7();
     NewEvent {
         id: EventId::derived(command, "0"),
-        stream: access_stream(principal),
+        stream: access_stream(subject),
         event_type: event.event_type().into(),
         time: now(),
         command_id: CommandId::new(command),
         correlation_id: CorrelationId::new(command),
         causation_id: None,
-        actor: Actor::new(ActorType::Analyst, &principal.subject),
+        actor: Actor::new(ActorType::Analyst, subject),
         config_position: Position::START,
         traceparent: None,
         data_subject_id: None,
@@ -68,11 +74,11 @@ pub fn access_event(principal: &Principal, event: &Event) -> NewEvent {
     }
 }
 
-/// The stream of a principal's reads. Characters that a stream name may not have become `-`.
+/// The stream of a subject's reads. Characters that a stream name may not have become `-`.
 #[must_use]
-pub fn access_stream(principal: &Principal) -> StreamId {
+pub fn access_stream(subject: &str) -> StreamId {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.:-".contains(c);
-    let lower = principal.subject.to_ascii_lowercase();
+    let lower = subject.to_ascii_lowercase();
     let slug: String =
         lower.chars().map(|c| if allowed(c) { c } else { '-' }).take(SLUG_BYTES_MAX).collect();
     StreamId::access(if slug.is_empty() { "unknown" } else { &slug })

@@ -1,4 +1,4 @@
-//! Appends of other systems: to `external-*` streams, byte for byte, not twice.
+//! Appends of other systems: to `external-*` streams, as the house lets them be stored, not twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,9 @@ use ledgerline_schemas::{Actor, ActorType, NewEvent, Position, StreamId, Timesta
 use tonic::Status;
 use uuid::Uuid;
 
+use super::cleaning::{clean_declared, clean_if_json, is_json};
 use super::door::Session;
+use super::house::House;
 use super::{EXTERNAL_PREFIX, refusal};
 use crate::log::{
     Append, AppendError, Appended, Direction, EventWriter, Expected, Filter, ReadError,
@@ -34,6 +36,15 @@ pub(crate) struct Proposed {
 impl Proposed {
     pub(crate) fn bytes(&self) -> usize {
         self.data.len() + self.custom_metadata.len()
+    }
+
+    fn cleaned(mut self, house: &dyn House) -> Self {
+        let clean = |text| house.clean(text);
+        if self.metadata.get("content-type").is_some_and(|it| is_json(it)) {
+            self.data = clean_declared(self.data, &clean);
+        }
+        self.custom_metadata = clean_if_json(self.custom_metadata, &clean);
+        self
     }
 }
 
@@ -91,7 +102,9 @@ pub(crate) struct Collected {
 }
 
 impl Collected {
-    pub(crate) fn add(&mut self, event: Proposed) -> Result<(), NotTaken> {
+    /// Takes one more, as the house lets it be stored.
+    pub(crate) fn add(&mut self, event: Proposed, house: &dyn House) -> Result<(), NotTaken> {
+        let event = event.cleaned(house);
         self.bytes = self.bytes.saturating_add(event.bytes());
         if self.bytes > APPEND_BYTES_MAX {
             return Err(NotTaken::TooLarge { limit: APPEND_BYTES_MAX });

@@ -102,7 +102,8 @@ fn take(
     };
     for message in request.proposed_messages {
         if batch.failed.is_none()
-            && let Err(refused) = proposed(message).and_then(|it| batch.collected.add(it))
+            && let Err(refused) =
+                proposed(message).and_then(|it| batch.collected.add(it, session.house.as_ref()))
         {
             batch.failed = Some(refused);
             batch.collected = Collected::default();

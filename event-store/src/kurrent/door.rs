@@ -13,6 +13,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use super::authorizer::{Authorizer, Caller, Credentials, Logs, Unauthorized};
+use super::house::{House, Reading};
 use super::refusal;
 use crate::log::EventWriter;
 
@@ -33,6 +34,7 @@ pub(crate) enum Need {
 pub(crate) struct Door {
     authorizer: Arc<dyn Authorizer>,
     logs: Arc<dyn Logs>,
+    house: Arc<dyn House>,
     passwords: Semaphore,
     /// Cancelled when the server stops.
     pub(crate) closing: CancellationToken,
@@ -45,6 +47,7 @@ pub(crate) struct Door {
 pub(crate) struct Session {
     pub(crate) caller: Caller,
     pub(crate) log: Arc<dyn EventWriter>,
+    pub(crate) house: Arc<dyn House>,
     /// When the credentials end.
     pub(crate) until: Option<Instant>,
 }
@@ -55,14 +58,25 @@ impl fmt::Debug for Session {
     }
 }
 
+impl Session {
+    /// Notes that this caller reads, before anything is sent.
+    pub(crate) async fn note(&self, reading: Reading) -> Result<(), Status> {
+        self.house.reads(&self.caller, reading).await.map_err(|reason| {
+            tracing::error!(reason, "a read cannot be noted, so it is refused");
+            Status::unavailable("who reads cannot be noted now")
+        })
+    }
+}
+
 impl Door {
     pub(crate) fn new(
         authorizer: Arc<dyn Authorizer>,
         logs: Arc<dyn Logs>,
+        house: Arc<dyn House>,
         closing: CancellationToken,
     ) -> Self {
         let passwords = Semaphore::new(PASSWORD_CHECKS);
-        Self { authorizer, logs, passwords, closing, tasks: TaskTracker::new() }
+        Self { authorizer, logs, house, passwords, closing, tasks: TaskTracker::new() }
     }
 
     /// Lets a call in, or says why not.
@@ -90,7 +104,7 @@ impl Door {
             .log(caller.org_id)
             .ok_or_else(|| refusal::access_denied("the organization is not served here"))?;
         let until = caller.valid_for.and_then(|left| Instant::now().checked_add(left));
-        Ok(Session { caller, log, until })
+        Ok(Session { caller, log, house: Arc::clone(&self.house), until })
     }
 
     async fn check(self: &Arc<Self>, credentials: Credentials) -> Result<Caller, Status> {

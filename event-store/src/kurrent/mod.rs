@@ -7,7 +7,8 @@
 //! **Invariants**
 //!
 //! * Streams of this product are read-only here. Others append to `external-*` only, and what they append
-//!   is given back byte for byte.
+//!   is given back byte for byte, but for texts in JSON that the house keeps out ([`House::clean`]).
+//! * Nothing is read before the house has noted who reads what ([`House::reads`]).
 //! * Who asks decides the organization; nothing of another is visible. Reading, appending and everything
 //!   about persistent subscriptions needs credentials; only the lists of features and members do not.
 //! * Personal data is shown sealed, as it is stored.
@@ -20,12 +21,14 @@
 mod append;
 mod authorizer;
 mod batch;
+mod cleaning;
 mod connection;
 mod door;
 mod event;
 mod features;
 mod filter;
 mod gossip;
+mod house;
 mod outlet;
 mod persistent;
 mod range;
@@ -38,6 +41,7 @@ mod subscription;
 mod wire;
 
 pub use authorizer::{Authorizer, Caller, Credentials, Logs, Unauthorized};
+pub use house::{House, NoRules, Reading, ReadingKind};
 pub use server::{Config, KurrentServer, ServeError, serve};
 
 /// Streams that others may append to begin with this.

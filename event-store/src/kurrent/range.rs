@@ -1,5 +1,7 @@
 //! Where a read or subscription begins.
 
+use std::fmt;
+
 use ledgerline_schemas::{Position, StreamId, Version};
 use tonic::Status;
 
@@ -15,6 +17,16 @@ pub(crate) enum Place {
     Start,
     End,
     At(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start => f.write_str("start"),
+            Self::End => f.write_str("end"),
+            Self::At(place) => place.fmt(f),
+        }
+    }
 }
 
 impl Place {

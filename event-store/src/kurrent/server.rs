@@ -21,6 +21,7 @@ use super::connection::Connection;
 use super::door::Door;
 use super::features::FeaturesService;
 use super::gossip::GossipService;
+use super::house::House;
 use super::persistent::{PersistentService, Registry, Store};
 use super::router::Router;
 use super::streams::StreamsService;
@@ -101,6 +102,7 @@ pub async fn serve(
     config: Config,
     authorizer: Arc<dyn Authorizer>,
     logs: Arc<dyn Logs>,
+    house: Arc<dyn House>,
     close: CancellationToken,
 ) -> Result<KurrentServer, ServeError> {
     let fault = |source| ServeError::Listen { address: config.listen, source };
@@ -108,7 +110,7 @@ pub async fn serve(
         .map_err(|error| ServeError::Groups(error.to_string()))?;
     let listener = TcpListener::bind(config.listen).await.map_err(fault)?;
     let address = listener.local_addr().map_err(fault)?;
-    let door = Arc::new(Door::new(authorizer, logs, close.clone()));
+    let door = Arc::new(Door::new(authorizer, logs, house, close.clone()));
     let groups = Arc::new(Registry::new(Arc::clone(&door), store));
     let persistent = PersistentService { door: Arc::clone(&door), groups };
     let router = Router {

@@ -9,6 +9,7 @@ use super::append::{Collected, NotTaken, Proposed, Taken, append, writable};
 use super::door::{Door, Need};
 use super::event::{UuidForm, read_uuid};
 use super::filter::Matcher;
+use super::house::{Reading, ReadingKind};
 use super::outlet::{Answer, outlet};
 use super::range::{self, Place};
 use super::read::{self, How, What};
@@ -49,6 +50,9 @@ impl wire::streams_server::Streams for StreamsService {
         };
         let positions = options.control_option.is_some_and(|it| it.compatibility == 1);
         let what = what(&options)?;
+        if let (Some(what), Some(count)) = (&what, &options.count_option) {
+            session.note(reading(what, direction, count)).await?;
+        }
         let (outlet, answer) = outlet(self.0.closing.clone(), session.until);
         match options.count_option {
             Some(CountOption::Count(count)) => {
@@ -93,7 +97,9 @@ impl wire::streams_server::Streams for StreamsService {
             let Some(Content::ProposedMessage(message)) = message.content else {
                 return Err(Status::invalid_argument("only the first message is the options"));
             };
-            collected.add(proposed(message)?).map_err(|refused| refused.status())?;
+            collected
+                .add(proposed(message)?, session.house.as_ref())
+                .map_err(|refused| refused.status())?;
         }
         let result = match append(&session, stream, expected, collected).await {
             Ok(taken) => append_resp::Result::Success(success(taken)),
@@ -157,6 +163,26 @@ fn what(options: &Options) -> Result<Option<What>, Status> {
         }
         Some(StreamOption::All(all)) => Ok(Some(What::All(Place::in_all(all)?, filter))),
         None => Err(refusal::missing("stream_option")),
+    }
+}
+
+/// What the house is told of a read.
+fn reading(what: &What, direction: Direction, count: &CountOption) -> Reading {
+    let (stream, place) = match what {
+        What::Stream(stream, place) => (Some(stream.clone()), place),
+        What::All(place, _) => (None, place),
+    };
+    let (kind, events_max) = match count {
+        CountOption::Count(count) => (ReadingKind::Read, Some(*count)),
+        CountOption::Subscription(_) => (ReadingKind::Subscription, None),
+    };
+    Reading {
+        kind,
+        stream,
+        group: String::new(),
+        from: place.to_string(),
+        backward: direction == Direction::Backward,
+        events_max,
     }
 }
 

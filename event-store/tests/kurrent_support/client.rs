@@ -46,6 +46,14 @@ impl Running {
     }
 
     pub(crate) async fn start_at(engine: &Engine, listen: SocketAddr) -> Self {
+        Self::start_in(engine, listen, Arc::new(NoRules)).await
+    }
+
+    pub(crate) async fn start_in(
+        engine: &Engine,
+        listen: SocketAddr,
+        house: Arc<dyn House>,
+    ) -> Self {
         let logs =
             Two { ours: Arc::clone(&engine.log), other: Arc::new(MemoryLog::new(OTHER, clock)) };
         let config = Config {
@@ -56,7 +64,9 @@ impl Running {
         };
         let close = CancellationToken::new();
         let KurrentServer { address, task } =
-            serve(config, Arc::new(Known), Arc::new(logs), close.clone()).await.expect("listens");
+            serve(config, Arc::new(Known), Arc::new(logs), house, close.clone())
+                .await
+                .expect("listens");
         let channel = Endpoint::from_shared(format!("http://{address}"))
             .expect("an address")
             .connect()

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledgerline_event_store::kurrent::{
-    Authorizer, Caller, Config, Credentials, KurrentServer, Logs, Unauthorized, serve,
+    Authorizer, Caller, Config, Credentials, House, KurrentServer, Logs, NoRules, Unauthorized,
+    serve,
 };
 use ledgerline_event_store::memory::MemoryLog;
 use ledgerline_event_store::{Append, EmbeddedLog, EventWriter, Options};

@@ -27,6 +27,35 @@ pub struct AccessQueryRun {
     pub outcome: String,
 }
 
+/// Somebody began to read events of the log themselves.
+///
+/// Event type `access.log_read`. One for each call, however many events it answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessLogRead {
+    /// Token subject or database user.
+    pub principal: String,
+    /// `kurrentdb`.
+    pub door: String,
+    /// `read`, `subscription`, or `group`: as a consumer of a persistent subscription.
+    pub kind: String,
+    /// The stream, or `$all`.
+    pub stream: String,
+    /// The group of a consumer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// `start`, `end`, or the revision or position asked for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub from: String,
+    /// Towards older events.
+    #[serde(default)]
+    pub backward: bool,
+    /// Most events asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_max: Option<u64>,
+    /// Position of the log's last event when the read began.
+    pub as_of_position: Position,
+}
+
 /// Somebody looked at an interaction's history.
 ///
 /// Event type `access.history_viewed`.

@@ -164,6 +164,19 @@ assert.ok(listed.some((it) => it.groupName === "node"));
 await db.deletePersistentSubscriptionToStream(STREAM, "node");
 await assert.rejects(info());
 said("a persistent subscription delivered, parked, replayed and was removed");
+
+const card = `${STREAM}-card`;
+const note = { note: "card 4111 1111 1111 1111", number: 7 };
+await db.appendToStream(card, [jsonEvent({ type: "Noted", data: note })]);
+const [kept] = await collect(db.readStream(card));
+assert.ok(!kept.data.note.includes("1111") && kept.data.number === 7);
+said("a card number in a text was not stored");
+
+const access = { direction: BACKWARDS, fromRevision: END, maxCount: 2 };
+const reads = await collect(db.readStream(`access-${KURRENT_USER}`, access));
+assert.equal(reads[1].type, "access.log_read");
+assert.deepEqual([reads[1].data.stream, reads[1].data.kind], [card, "read"]);
+said("every read is an event");
 console.log("done");
 await db.dispose();
 process.exit(0);

@@ -171,5 +171,17 @@ assert any(it.group_name == "python" for it in db.list_subscriptions())
 db.delete_subscription("python", stream_name=STREAM)
 refused(NotFoundError, lambda: db.get_subscription_info("python", stream_name=STREAM))
 said("a persistent subscription delivered, parked, replayed and was removed")
+
+card = f"{STREAM}-card"
+note = NewEvent(type="Noted", data=b'{"note": "card 4111 1111 1111 1111", "number": 7}')
+db.append_to_stream(card, current_version=StreamState.NO_STREAM, events=note)
+kept = json.loads(db.get_stream(card)[0].data)
+assert "1111" not in kept["note"] and kept["number"] == 7, kept
+said("a card number in a text was not stored")
+
+reads = db.get_stream(f"access-{USER}", backwards=True, limit=2)
+read = json.loads(reads[1].data)
+assert (reads[1].type, read["stream"], read["kind"]) == ("access.log_read", card, "read"), read
+said("every read is an event")
 db.close()
 print("done", flush=True)

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ledgerline_event_store::kurrent::{
-    Authorizer, Caller, Config, Credentials, Logs, Unauthorized, serve as serve_endpoint,
+    Authorizer, Caller, Config, Credentials, Logs, NoRules, Unauthorized, serve as serve_endpoint,
 };
 use ledgerline_event_store::{EmbeddedLog, EventWriter, Options};
 use ledgerline_schemas::id::OrgId;
@@ -59,9 +59,14 @@ pub(crate) async fn serve(directory: &Path, address: &str) -> Outcome<()> {
     };
     let close = CancellationToken::new();
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let server =
-        serve_endpoint(config, Arc::new(OneToken), Arc::new(OneLog(Arc::new(log))), close.clone())
-            .await?;
+    let server = serve_endpoint(
+        config,
+        Arc::new(OneToken),
+        Arc::new(OneLog(Arc::new(log))),
+        Arc::new(NoRules),
+        close.clone(),
+    )
+    .await?;
     interrupt.recv().await;
     close.cancel();
     server.task.await?;

@@ -14,6 +14,7 @@ use super::store::{Key, Stored};
 use crate::kurrent::door::{Door, Need, Session};
 use crate::kurrent::event::UuidForm;
 use crate::kurrent::filter::Matcher;
+use crate::kurrent::house::{Reading, ReadingKind};
 use crate::kurrent::outlet::{Answer, outlet_of};
 use crate::kurrent::wire::persistent as wire;
 use crate::kurrent::wire::persistent::create_req::all_options::{AllOption, FilterOption};
@@ -192,6 +193,15 @@ impl wire::persistent_subscriptions_server::PersistentSubscriptions for Persiste
             StreamOption::All(_) => Source::All,
         });
         let key = key(&session, source, options.group_name)?;
+        let reading = Reading {
+            kind: ReadingKind::Group,
+            stream: key.stream.as_deref().map(StreamId::new),
+            group: key.group.clone(),
+            from: String::new(),
+            backward: false,
+            events_max: None,
+        };
+        session.note(reading).await?;
         let slots = usize::try_from(options.buffer_size).unwrap_or(0).clamp(1, SLOTS_MAX);
         let form = match options.uuid_option.and_then(|it| it.content) {
             Some(uuid_option::Content::Structured(_)) => UuidForm::Structured,

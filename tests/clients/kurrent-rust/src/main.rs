@@ -200,6 +200,24 @@ async fn main() -> Outcome<()> {
     db.delete_persistent_subscription(stream.as_str(), "rust", &options).await?;
     assert!(matches!(info().await, Err(Error::ResourceNotFound)));
     said("a persistent subscription delivered, parked, replayed and was removed");
+
+    let card = format!("{stream}-card");
+    let data = serde_json::json!({ "note": "card 4111 1111 1111 1111", "number": 7 });
+    let event = EventData::json("Noted", &data)?.id(Uuid::new_v4());
+    db.append_to_stream(card.as_str(), &Default::default(), event).await?;
+    let options = ReadStreamOptions::default().max_count(1);
+    let found = collect(db.read_stream(card.as_str(), &options).await?).await?;
+    let found: serde_json::Value = found[0].get_original_event().as_json()?;
+    assert!(!found["note"].as_str().ok_or("no text")?.contains("1111"), "{found}");
+    assert_eq!(found["number"], 7);
+    said("a card number in a text was not stored");
+
+    let options = ReadStreamOptions::default().backwards().position(StreamPosition::End);
+    let reads = db.read_stream(format!("access-{user}"), &options.max_count(2)).await?;
+    let mut reads = collect(reads).await?;
+    let read: serde_json::Value = reads.remove(1).get_original_event().as_json()?;
+    assert_eq!((&read["stream"], &read["kind"]), (&card.into(), &"read".into()), "{read}");
+    said("every read is an event");
     println!("done");
     Ok(())
 }
