@@ -38,7 +38,8 @@ fn cleaned(json: &str, clean: &dyn Fn(String) -> String) -> Option<Option<String
     let mut out = String::new();
     let mut kept_from = 0;
     let mut at = 0;
-    while let Some(begins) = json.get(at..)?.find(|it: char| it == '"' || it.is_ascii_digit()) {
+    let begin = |it: char| matches!(it, '"' | '-') || it.is_ascii_digit();
+    while let Some(begins) = json.get(at..)?.find(begin) {
         let begins = at + begins;
         let rest = json.get(begins..)?;
         let token = rest.get(..length(rest))?;
@@ -116,10 +117,8 @@ mod tests {
             "4111111111111111": [1.50e+3, -4111111111111111, "\u0034111111111111111", "5500\n", null] }"#;
         let cleaned = r#"{ "a\"b" : "card ****!",  "n":"****",
             "****": [1.50e+3, -4111111111111111, "****", "", null] }"#;
-        let cleaned = cleaned.replace("-4111111111111111", "-\"****\"");
         let seen = declared(json);
-        assert_ne!(seen, cleaned, "a negative number is no card");
-        assert_eq!(seen, cleaned.replace("-\"****\"", "-4111111111111111"));
+        assert_eq!(seen, cleaned, "a negative number is no card");
         serde_json::from_str::<IgnoredAny>(&seen).expect("still JSON");
     }
 

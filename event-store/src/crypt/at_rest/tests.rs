@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -127,6 +129,24 @@ fn a_file_opens_in_its_place_in_its_organization_and_with_its_key_only() {
         fixed.open_whole(PLACE, renamed),
         Err(FileCipherError::WrongKey { key_id: it }) if it == KeyId::from_u128(7)
     ));
+}
+
+#[test]
+fn threads_that_need_the_first_key_at_once_get_the_same_one() {
+    for _ in 0..20 {
+        let ring = KeyRing::in_memory().unwrap();
+        let start = std::sync::Barrier::new(8);
+        let seal = || {
+            let keys = StorageKeys::new(ring.clone(), ORG, true);
+            start.wait();
+            keys.seal(PLACE, b"one".to_vec()).unwrap().sealed.unwrap().key_id()
+        };
+        let ids: BTreeSet<KeyId> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(seal)).collect();
+            threads.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert_eq!(ids.into_iter().collect::<Vec<_>>(), ring.status(ORG).unwrap().storage_keys);
+    }
 }
 
 #[test]

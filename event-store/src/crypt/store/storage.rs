@@ -67,31 +67,46 @@ impl Store {
             Some(id) => self
                 .storage_key_by_id(org, key_id(id))?
                 .ok_or(CryptError::NoKey { key_id: key_id(id) }),
-            None => self.next_storage_key(org),
+            None => self.add_storage_key(org, true),
         }
     }
 
     /// A new storage key, in force for files that are written from now on.
     pub(in crate::crypt) fn next_storage_key(&self, org: OrgId) -> Result<DataKey, CryptError> {
+        self.add_storage_key(org, false)
+    }
+
+    /// Makes a storage key; `unless_there`: none if another thread was first, whose key it is then.
+    fn add_storage_key(&self, org: OrgId, unless_there: bool) -> Result<DataKey, CryptError> {
         let kek = self.wrapper.current(org)?;
         let (id, secret) = (random_id()?, Secret::random()?);
         let key = wrapped(&*self.wrapper, &kek, Of::Storage(org, id), &secret)?;
         let (owner, record) = (org.uuid().as_u128(), storage_record(org, &key));
-        let made = || -> Result<(), redb::Error> {
+        let made = || -> Result<Option<u128>, redb::Error> {
             let database = self.database();
             let write = database.begin_write()?;
             {
+                let mut in_force = write.open_table(STORAGE_CURRENT)?;
+                let there = in_force.get(owner)?.map(|it| it.value());
+                if there.is_some() && unless_there {
+                    return Ok(there);
+                }
                 write.open_table(KEKS)?.insert((owner, kek.as_str()), ())?;
                 let mut keys = write.open_table(STORAGE_KEYS)?;
                 keys.insert(id, record.as_slice())?;
-                write.open_table(STORAGE_CURRENT)?.insert(owner, id)?;
+                in_force.insert(owner, id)?;
             }
             let new = Row::Storage(Uuid::from_u128(id), record.clone());
             let in_force = Row::StorageCurrent(org.uuid(), Uuid::from_u128(id));
-            self.commit(write, org, &kek, vec![new, in_force])
+            self.commit(write, org, &kek, vec![new, in_force])?;
+            Ok(None)
         };
-        made().map_err(|error| self.failed(&error))?;
-        Ok(DataKey { id: key_id(id), secret })
+        match made().map_err(|error| self.failed(&error))? {
+            Some(there) => self
+                .storage_key_by_id(org, key_id(there))?
+                .ok_or(CryptError::NoKey { key_id: key_id(there) }),
+            None => Ok(DataKey { id: key_id(id), secret }),
+        }
     }
 
     /// A storage key of this organization, in force or older.
