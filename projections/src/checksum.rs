@@ -70,13 +70,39 @@ fn of_table(table: &TableSnapshot) -> Result<TableChecksum, ProjectionError> {
     for part in parallel::each(parts, |part| part.hashes(table.def)) {
         rows.append(&mut part?);
     }
+    Ok(summed(rows))
+}
+
+/// The checksum of the rows of a cold file.
+///
+/// # Errors
+/// As [`checksum`].
+pub(crate) fn of_file(def: &TableDef, file: &ColdFile) -> Result<TableChecksum, ProjectionError> {
+    Part::Cold(file).hashes(def).map(summed)
+}
+
+/// The checksum of rows in memory.
+pub(crate) fn of_batch(def: &TableDef, batch: &RecordBatch) -> TableChecksum {
+    let mut rows = Vec::new();
+    hash_rows(def, batch, &mut rows);
+    summed(rows)
+}
+
+fn summed(mut rows: Hashes) -> TableChecksum {
     rows.sort_unstable();
     let mut sum = Sha256::new();
     for (_, hash) in &rows {
         sum.update(hash);
     }
     let sha256 = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(TableChecksum { rows: rows.len() as u64, sha256 })
+    TableChecksum { rows: rows.len() as u64, sha256 }
+}
+
+impl TableChecksum {
+    /// The checksum of no rows.
+    pub(crate) fn of_nothing() -> Self {
+        summed(Vec::new())
+    }
 }
 
 fn hash_rows(def: &TableDef, batch: &RecordBatch, out: &mut Hashes) {

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 
 use crate::error::ProjectionError;
-use crate::table::{ColumnType, TableDef};
+use crate::table::{ColumnType, Row, TableDef, Value};
 use crate::tables::TableRow;
 
 /// Time zone of every time column: UTC, as an offset, which every reader of Arrow knows without a time zone
@@ -171,6 +171,28 @@ impl<T: TableRow> Columns<T> {
         RecordBatch::try_new(Arc::clone(schema), columns)
             .map_err(|error| ProjectionError::encode(T::DEF.name, error))
     }
+}
+
+/// Rows as one batch of the table's schema.
+///
+/// # Errors
+/// [`ProjectionError::Encode`] if a row is not one of the table.
+pub fn row_batch(def: &'static TableDef, rows: &[Row]) -> Result<RecordBatch, ProjectionError> {
+    let mut columns: Vec<Builder> =
+        def.columns.iter().map(|column| Builder::new(column.column_type, rows.len())).collect();
+    for row in rows {
+        for (column, value) in columns.iter_mut().zip(row.iter()) {
+            match value {
+                Value::Null => column.null(),
+                Value::Text(text) => column.text(text),
+                Value::Int(number) => column.int(*number),
+                Value::Bool(truth) => column.truth(*truth),
+                Value::Time(micros) => column.time(*micros),
+            }
+        }
+    }
+    RecordBatch::try_new(schema(def), columns.iter_mut().map(Builder::finish).collect())
+        .map_err(|error| ProjectionError::encode(def.name, error))
 }
 
 /// Rows as one batch.

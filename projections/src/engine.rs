@@ -4,22 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledgerline_event_store::crypt::at_rest::{FileCipher, SEALED_HEAD_BYTES, SealedFile, Stored};
+use arrow::record_batch::RecordBatch;
+use ledgerline_event_store::crypt::at_rest::FileCipher;
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Position, Recorded};
 
-use crate::cold;
+use crate::commit::{Encoded, Encoding, FinalRows, Part};
+use crate::committed::{cold_files, load_state};
 use crate::error::ProjectionError;
 use crate::fold::{self, Final, Fold};
 use crate::hot::Sink;
-use crate::manifest::{
-    self, FileEntry, Generation, Manifest, SharedStore, sha256, state_place, table_place,
-};
+use crate::manifest::{self, Generation, Manifest, SharedStore};
 use crate::parallel;
 use crate::projections::Options;
 use crate::show::{self, ColdFiles, Schemas};
 use crate::snapshot::{ColdFile, Snapshot};
-use crate::store::{Files, Store};
+use crate::states::{self, StateAt};
+use crate::store::Files;
 use crate::table::TableDef;
 use crate::tables;
 
@@ -34,84 +35,8 @@ pub(crate) struct Engine {
     cold: ColdFiles,
     options: Options,
     last: Option<Committed>,
-}
-
-/// Final rows of a table: how many, and their Parquet file.
-type FinalRows = (&'static TableDef, u64, Encoded);
-
-/// A table and a number of its rows.
-type Counted = (&'static TableDef, u64);
-
-/// A file to be written.
-#[derive(Debug)]
-struct Encoded {
-    bytes: Vec<u8>,
-    sha256: String,
-    plain_bytes: u64,
-    sealed: Option<SealedFile>,
-}
-
-impl Encoded {
-    fn of(
-        plain: Vec<u8>,
-        path: &Path,
-        place: &str,
-        how: &Encoding<'_>,
-    ) -> Result<Self, ProjectionError> {
-        let plain_bytes = plain.len() as u64;
-        let Stored { bytes, sealed } =
-            how.cipher.seal(place, plain).map_err(ProjectionError::cipher(path))?;
-        Ok(Self { sha256: sha256(&bytes), bytes, plain_bytes, sealed })
-    }
-
-    fn entry(&self, name: String, rows: u64) -> FileEntry {
-        FileEntry {
-            name,
-            rows,
-            bytes: self.bytes.len() as u64,
-            sha256: self.sha256.clone(),
-            key_id: self.sealed.as_ref().map(SealedFile::key_id),
-        }
-    }
-}
-
-/// What encoding the parts of a commit needs.
-struct Encoding<'a> {
-    schemas: &'a Schemas,
-    cipher: &'a dyn FileCipher,
-    generation: &'a Generation,
-    /// Names of the tables' files, and of the state.
-    names: (&'a str, &'a str),
-}
-
-/// What a commit has to encode.
-enum Part<'a> {
-    Final(Final),
-    State(&'a Fold),
-}
-
-impl Part<'_> {
-    /// The file; with its table and rows unless it is the state.
-    fn encoded(self, how: &Encoding<'_>) -> Result<(Option<Counted>, Encoded), ProjectionError> {
-        let (file, state) = how.names;
-        match self {
-            Self::Final(Final { def, batch }) => {
-                let batch = batch(&how.schemas.of(def))?;
-                let bytes = cold::encode_batch(def, &batch)?;
-                let path = how.generation.table(def.name).join(file);
-                let encoded = Encoded::of(bytes, &path, &table_place(def.name, file), how)?;
-                Ok((Some((def, batch.num_rows() as u64)), encoded))
-            }
-            Self::State(fold) => {
-                let path = how.generation.states().join(state);
-                let bytes = rmp_serde::to_vec(fold).map_err(|error| ProjectionError::Damaged {
-                    path: path.clone(),
-                    reason: error.to_string(),
-                })?;
-                Ok((None, Encoded::of(bytes, &path, &state_place(state), how)?))
-            }
-        }
-    }
+    /// Every commit's state, oldest first; not all of them are kept.
+    states: Vec<StateAt>,
 }
 
 /// The newest commit.
@@ -175,7 +100,8 @@ impl Engine {
         org_id: OrgId,
         options: Options,
     ) -> Result<Self, ProjectionError> {
-        let Files { store, cipher } = files.into();
+        let files = files.into();
+        let store = &files.store;
         let failed = |error: std::io::Error| ProjectionError::io(&generation.dir, &error);
         store.remove(&generation.dir).map_err(failed)?;
         store.make_dir(&generation.dir).map_err(failed)?;
@@ -184,7 +110,13 @@ impl Engine {
         for def in tables::ALL {
             store.make_dir(&generation.table(def.name)).map_err(failed)?;
         }
-        Ok(Self {
+        Ok(Self::empty(files, generation, org_id, options))
+    }
+
+    /// Nothing folded yet, and nothing done to the disk.
+    fn empty(files: Files, generation: Generation, org_id: OrgId, options: Options) -> Self {
+        let Files { store, cipher } = files;
+        Self {
             fold: Fold::new(org_id),
             store,
             cipher,
@@ -193,7 +125,90 @@ impl Engine {
             cold: ColdFiles::new(),
             options,
             last: None,
-        })
+            states: Vec::new(),
+        }
+    }
+
+    /// The tables at the newest of these commits whose state is still there, or empty; with the commits
+    /// after it. For reading only: such an engine never commits.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Io`], [`ProjectionError::Damaged`] or [`ProjectionError::Cipher`] when files of the
+    /// tables cannot be read.
+    pub(crate) fn in_the_past(
+        files: Files,
+        generation: Generation,
+        org_id: OrgId,
+        chain: &[(Manifest, String)],
+        options: Options,
+    ) -> Result<(Self, Vec<Manifest>), ProjectionError> {
+        let options = Options { flush_positions: u64::MAX, ..options };
+        for (index, (manifest, _)) in chain.iter().enumerate().rev() {
+            let path = generation.states().join(&manifest.state.name);
+            if files.store.size(&path).is_err() {
+                continue;
+            }
+            let fold = match load_state(&files, &generation, manifest) {
+                // It may have been given up just now.
+                Err(ProjectionError::Io { .. }) => continue,
+                other => other?,
+            };
+            let (until, after) = chain.split_at(index + 1);
+            let engine = Self::of(files, generation, fold, until, options)?;
+            return Ok((engine, after.iter().map(|(manifest, _)| manifest.clone()).collect()));
+        }
+        let after = chain.iter().map(|(manifest, _)| manifest.clone()).collect();
+        Ok((Self::empty(files, generation, org_id, options), after))
+    }
+
+    /// Goes past a commit that was made when the folds were here: what went to its files goes from memory.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Damaged`] when the commit has other rows; [`ProjectionError::Io`] or
+    /// [`ProjectionError::Cipher`] when its files cannot be read.
+    pub(crate) fn pass(&mut self, commit: &Manifest) -> Result<(), ProjectionError> {
+        let mut rows = BTreeMap::new();
+        self.pass_with(commit, |def, batch| {
+            rows.insert(def.name.to_owned(), batch.num_rows() as u64);
+        })?;
+        let expected: BTreeMap<String, u64> =
+            commit.add.iter().map(|(table, file)| (table.clone(), file.rows)).collect();
+        if rows != expected {
+            return Err(ProjectionError::Damaged {
+                path: self.generation.dir.join(Manifest::file_name(commit.from, commit.to)),
+                reason: format!("the log gives {rows:?} rows, the commit has {expected:?}"),
+            });
+        }
+        Ok(())
+    }
+
+    /// The same; `each` looks at the rows, and nothing is held against the commit. Gives its files.
+    ///
+    /// # Errors
+    /// As [`Engine::pass`].
+    pub(crate) fn pass_with(
+        &mut self,
+        commit: &Manifest,
+        mut each: impl FnMut(&'static TableDef, &RecordBatch),
+    ) -> Result<Vec<(&'static TableDef, ColdFile)>, ProjectionError> {
+        for Final { def, batch } in self.evicted()? {
+            each(def, &batch(&self.schemas.of(def))?);
+        }
+        let added = cold_files(&self.files(), &self.generation, commit)?;
+        for (def, file) in &added {
+            self.add_cold(def, file.clone());
+        }
+        Ok(added)
+    }
+
+    /// Where the tables are kept.
+    pub(crate) fn files(&self) -> Files {
+        Files { store: Arc::clone(&self.store), cipher: Arc::clone(&self.cipher) }
+    }
+
+    fn add_cold(&mut self, def: &'static TableDef, added: ColdFile) {
+        let files = self.cold.entry(def.name).or_default();
+        *files = files.iter().cloned().chain([added]).collect();
     }
 
     fn load(
@@ -225,44 +240,34 @@ impl Engine {
             }
         };
         let chain = chain.get(..=index).unwrap_or(chain);
-        let Files { store, cipher } = files;
-        let mut files: BTreeMap<&'static str, Vec<ColdFile>> = BTreeMap::new();
+        let engine = Self::of(files, generation, fold, chain, options)?;
+        engine.remove_orphans(chain)?;
+        Ok(engine)
+    }
+
+    /// The tables at the last of these commits, whose state is given.
+    fn of(
+        files: Files,
+        generation: Generation,
+        fold: Fold,
+        chain: &[(Manifest, String)],
+        options: Options,
+    ) -> Result<Self, ProjectionError> {
+        let mut cold: BTreeMap<&'static str, Vec<ColdFile>> = BTreeMap::new();
         for (manifest, _) in chain {
-            for (path, bytes) in manifest.files(&generation) {
-                let size = store.size(&path).map_err(|error| ProjectionError::io(&path, &error))?;
-                if size != bytes {
-                    let reason = format!("it has {size} bytes, its manifest says {bytes}");
-                    return Err(ProjectionError::Damaged { path, reason });
-                }
-            }
-            for (table, file) in &manifest.add {
-                let Some(def) = tables::ALL.iter().find(|def| def.name == table) else { continue };
-                let path = generation.table(table).join(&file.name);
-                let sealed = match file.key_id {
-                    None => None,
-                    Some(_) => Some(sealed_file(&*store, &*cipher, table, &path, file)?),
-                };
-                let bytes = sealed.as_ref().map_or(file.bytes, SealedFile::plain_bytes);
-                let cold = ColdFile { path, rows: file.rows, bytes, sealed };
-                files.entry(def.name).or_default().push(cold);
+            for (def, file) in cold_files(&files, &generation, manifest)? {
+                cold.entry(def.name).or_default().push(file);
             }
         }
-        let last = chain.last().map(|(manifest, hash)| Committed {
+        let mut engine = Self::empty(files, generation, fold.org_id, options);
+        engine.fold = fold;
+        engine.cold = cold.into_iter().map(|(table, files)| (table, files.into())).collect();
+        engine.last = chain.last().map(|(manifest, hash)| Committed {
             seq: manifest.seq,
             sha256: hash.clone(),
             to: manifest.to,
         });
-        let engine = Self {
-            fold,
-            store,
-            cipher,
-            generation,
-            schemas: Schemas::new(),
-            cold: files.into_iter().map(|(table, files)| (table, files.into())).collect(),
-            options,
-            last,
-        };
-        engine.remove_orphans(chain)?;
+        engine.states = chain.iter().map(|(manifest, _)| state_at(manifest)).collect();
         Ok(engine)
     }
 
@@ -273,8 +278,8 @@ impl Engine {
             known.insert(self.generation.manifests().join(format!("{:010}.json", manifest.seq)));
             known.extend(manifest.files(&self.generation).into_iter().map(|(path, _)| path));
         }
-        for (manifest, _) in chain.iter().rev().take(2) {
-            known.insert(self.generation.states().join(&manifest.state.name));
+        for state in states::kept(&self.states, self.options.state_bytes_max) {
+            known.insert(self.generation.states().join(Manifest::state_name(state.to)));
         }
         let mut dirs = vec![self.generation.manifests(), self.generation.states()];
         dirs.extend(tables::ALL.iter().map(|def| self.generation.table(def.name)));
@@ -307,6 +312,11 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// The folder of these tables.
+    pub(crate) const fn generation(&self) -> &Generation {
+        &self.generation
     }
 
     /// Number of this generation of tables.
@@ -366,11 +376,11 @@ impl Engine {
         };
         let sha256 = manifest.publish(&*self.store, &self.generation)?;
         for (def, added) in added {
-            let files = self.cold.entry(def.name).or_default();
-            *files = files.iter().cloned().chain([added]).collect();
+            self.add_cold(def, added);
         }
         self.last = Some(Committed { seq: manifest.seq, sha256, to });
-        self.forget_old_states(from, to)
+        self.states.push(state_at(&manifest));
+        self.forget_old_states()
     }
 
     fn write(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), ProjectionError> {
@@ -380,17 +390,28 @@ impl Engine {
         self.store.sync_dir(dir).map_err(failed)
     }
 
-    /// The newest two states are kept, so that one may be lost.
-    fn forget_old_states(&self, from: Position, to: Position) -> Result<(), ProjectionError> {
+    /// Removes the states that are not kept ([`states::kept`]).
+    fn forget_old_states(&self) -> Result<(), ProjectionError> {
         let dir = self.generation.states();
         let failed = |error: std::io::Error| ProjectionError::io(&dir, &error);
-        let kept = [Manifest::state_name(from), Manifest::state_name(to)];
+        let kept: BTreeSet<String> = states::kept(&self.states, self.options.state_bytes_max)
+            .into_iter()
+            .map(|state| Manifest::state_name(state.to))
+            .collect();
         for name in self.store.list(&dir).map_err(failed)? {
             if !kept.contains(&name) {
                 self.store.remove(&dir.join(name)).map_err(failed)?;
             }
         }
         Ok(())
+    }
+
+    /// Takes out of memory what is final when a commit is made here.
+    fn evicted(&mut self) -> Result<Vec<Final>, ProjectionError> {
+        let settled = Position(self.fold.position.0.saturating_sub(self.options.settle_positions));
+        let mut finals = self.fold.evict_appended(&self.schemas)?;
+        finals.append(&mut self.fold.evict_settled(settled));
+        Ok(finals)
     }
 
     /// Takes the rows that are final out of memory, as Parquet files, and gives what is to be remembered of
@@ -401,12 +422,9 @@ impl Engine {
         state: &str,
     ) -> Result<(Vec<FinalRows>, Encoded), ProjectionError> {
         let names = (file, state);
-        let settled = Position(self.fold.position.0.saturating_sub(self.options.settle_positions));
         // The journal first: it is the largest, and nothing should wait for it at the end.
         let mut parts: Vec<Part<'_>> = Vec::new();
-        let appended = self.fold.evict_appended(&self.schemas)?;
-        let settled = self.fold.evict_settled(settled);
-        let mut finals = appended.into_iter().chain(settled).map(Part::Final);
+        let mut finals = self.evicted()?.into_iter().map(Part::Final);
         parts.extend(finals.next());
         parts.push(Part::State(&self.fold));
         parts.extend(finals);
@@ -437,48 +455,8 @@ impl Engine {
     }
 }
 
-/// How an encrypted file of a table is read.
-fn sealed_file(
-    store: &dyn Store,
-    cipher: &dyn FileCipher,
-    table: &str,
-    path: &Path,
-    file: &FileEntry,
-) -> Result<SealedFile, ProjectionError> {
-    let damaged = |reason: &str| ProjectionError::Damaged {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let head = store
-        .read_head(path, SEALED_HEAD_BYTES)
-        .map_err(|error| ProjectionError::io(path, &error))?;
-    let sealed = cipher
-        .open(&table_place(table, &file.name), &head, file.bytes)
-        .map_err(ProjectionError::cipher(path))?
-        .ok_or_else(|| damaged("it is not encrypted, its manifest says it is"))?;
-    if Some(sealed.key_id()) != file.key_id {
-        return Err(damaged("its head does not fit its manifest"));
-    }
-    Ok(sealed)
-}
-
-fn load_state(
-    files: &Files,
-    generation: &Generation,
-    manifest: &Manifest,
-) -> Result<Fold, ProjectionError> {
-    let name = &manifest.state.name;
-    let path = generation.states().join(name);
-    let bytes = files.store.read(&path).map_err(|error| ProjectionError::io(&path, &error))?;
-    let damaged = |reason: String| ProjectionError::Damaged { path: path.clone(), reason };
-    if sha256(&bytes) != manifest.state.sha256 {
-        return Err(damaged("its hash is not what its manifest says".to_owned()));
-    }
-    let bytes = files
-        .cipher
-        .open_whole(&state_place(name), bytes)
-        .map_err(ProjectionError::cipher(&path))?;
-    rmp_serde::from_slice(&bytes).map_err(|error| damaged(error.to_string()))
+fn state_at(manifest: &Manifest) -> StateAt {
+    StateAt { seq: manifest.seq, to: manifest.to, bytes: manifest.state.bytes }
 }
 
 /// The store of a running system.

@@ -65,6 +65,23 @@ pub enum ProjectionError {
         /// What does not fit.
         reason: String,
     },
+    /// The log has not reached a position that was asked for.
+    #[error("position {asked} is not reached yet: the log ends at {log}")]
+    NotYet {
+        /// Position asked for.
+        asked: Position,
+        /// Head of the log.
+        log: Position,
+    },
+    /// More changes of rows than an answer may have.
+    #[error("more than {max} changes: ask for fewer positions")]
+    TooMany {
+        /// The limit.
+        max: usize,
+    },
+    /// Nobody waits for the answer any more.
+    #[error("nobody waits for the answer any more")]
+    Cancelled,
     /// The fold has been stopped.
     #[error("the projections are stopped")]
     Stopped,

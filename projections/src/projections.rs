@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::engine;
 use crate::error::ProjectionError;
 use crate::feed::{ChangeFeed, Hub};
+use crate::past::Past;
 use crate::run::Runner;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
@@ -30,6 +31,9 @@ pub struct Options {
     /// Longest time between two snapshots while events keep coming; twenty times as long while the tables
     /// are more than 20,000 events behind the log.
     pub publish_interval: Duration,
+    /// Room for states of the folds beside the newest two, bytes: the more there are, the shorter is the way
+    /// back to an earlier position ([`Past`]).
+    pub state_bytes_max: u64,
 }
 
 impl Default for Options {
@@ -38,6 +42,7 @@ impl Default for Options {
             flush_positions: 50_000,
             settle_positions: 50_000,
             publish_interval: Duration::from_millis(100),
+            state_bytes_max: 1 << 30,
         }
     }
 }
@@ -46,6 +51,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) reader: Arc<dyn EventReader>,
+    pub(crate) past: Arc<Past>,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     /// Position of the newest snapshot.
     pub(crate) published: watch::Sender<Position>,
@@ -133,6 +139,12 @@ impl Projections {
         // Either way the newest snapshot is the best answer there is.
         let _ = tokio::time::timeout(wait, self.wait_for(head)).await;
         self.snapshot()
+    }
+
+    /// The tables as they were.
+    #[must_use]
+    pub fn past(&self) -> Arc<Past> {
+        Arc::clone(&self.shared.past)
     }
 
     /// A watch on the position of the newest snapshot.

@@ -17,6 +17,7 @@ use crate::error::ProjectionError;
 use crate::feed::Hub;
 use crate::hot::Sink;
 use crate::page;
+use crate::past::Past;
 use crate::projections::{Options, Shared};
 use crate::stop::Stop;
 use crate::store::Files;
@@ -53,8 +54,11 @@ impl Runner {
             return Err(ProjectionError::AheadOfLog { tables: position, log: head });
         }
         let snapshot = engine.snapshot()?;
+        let past =
+            Past::new(Arc::clone(&reader), engine.files(), engine.generation().clone(), options);
         let shared = Arc::new(Shared {
             reader,
+            past: Arc::new(past),
             snapshot: ArcSwap::from_pointee(snapshot),
             published: watch::Sender::new(position),
             hub: Mutex::new(Hub::new(position)),

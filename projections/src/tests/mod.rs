@@ -3,6 +3,7 @@
 mod call;
 mod encrypted;
 mod hot;
+mod past;
 mod rows;
 mod running;
 mod script;

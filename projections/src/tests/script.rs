@@ -117,6 +117,7 @@ pub(super) const fn options(flush_positions: u64, settle_positions: u64) -> Opti
         flush_positions,
         settle_positions,
         publish_interval: std::time::Duration::from_millis(1),
+        state_bytes_max: u64::MAX,
     }
 }
 
