@@ -67,6 +67,23 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Acknowledges what was read at once. The official Rust client writes a call in several small pieces and
+    /// leaves Nagle's algorithm on: each piece waits for the one before to be acknowledged, and Linux takes
+    /// 40 ms over that when it has nothing to send. The system forgets this setting, so it is set again.
+    fn acknowledge(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let stream = match &self.stream {
+                Either::Clear(stream) => stream,
+                Either::Tls(stream) => stream.get_ref().0,
+            };
+            // Without it calls are slower, that is all.
+            let _ = stream.set_quickack(true);
+        }
+    }
+}
+
 impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
 
@@ -81,10 +98,15 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let before = buffer.filled().len();
+        let outcome = match &mut self.stream {
             Either::Clear(stream) => Pin::new(stream).poll_read(context, buffer),
             Either::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if buffer.filled().len() > before {
+            self.acknowledge();
         }
+        outcome
     }
 }
 
