@@ -212,6 +212,10 @@ pub(crate) struct Sql {
     /// Form of the answer.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: Format,
+    /// All tables as they were: a position of the log, or an instant such as 2026-11-29T10:00:00Z (then what was
+    /// recorded by it).
+    #[arg(long, value_name = "POSITION|INSTANT")]
+    pub(crate) as_of: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use ledgerline_analyzer_api::ports::{
 use ledgerline_analyzer_api::record::WriterSource;
 use ledgerline_event_store::kurrent::{Authorizer, Caller, Credentials, Logs, Unauthorized};
 use ledgerline_event_store::{EventReader, EventWriter};
-use ledgerline_projections::Projections;
+use ledgerline_projections::{Past, Projections};
 use ledgerline_schemas::id::OrgId;
 
 /// Log and tables of one organization.
@@ -45,6 +45,10 @@ impl SnapshotSource for Opened {
     fn snapshot(&self, org_id: OrgId, wait: Duration) -> Snapshotting<'_> {
         let open = self.get(org_id);
         Box::pin(async move { Some(open?.projections.caught_up(wait).await) })
+    }
+
+    fn past(&self, org_id: OrgId) -> Option<Arc<Past>> {
+        self.get(org_id).map(|open| open.projections.past())
     }
 }
 

@@ -3,14 +3,17 @@
 use std::fmt;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ParamValues;
 use datafusion::sql::sqlparser::ast::Statement;
 use ledgerline_access::Principal;
-use ledgerline_projections::Snapshot;
+use ledgerline_event_store::EventReader;
+use ledgerline_projections::{Past, Snapshot};
 use ledgerline_schemas::event::access::{AccessDenied, AccessQueryRun};
+use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Event, Position};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -19,10 +22,13 @@ use crate::custody::CustodySource;
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::govern::stream::RowStream;
+use crate::jobs::Jobs;
+use crate::past::{self, Moment};
 use crate::ports::{
-    AccessRecorder, Authenticator, LogSource, ScramStore, SnapshotSource, may_query,
+    AccessRecorder, Authenticator, LogSource, ScramStore, SnapshotSource, may_measure, may_query,
 };
-use crate::session::{Plan, SqlSession};
+use crate::session::{Plan, SqlSession, sees};
+use crate::sql::guard;
 
 /// What the analyzer stands on.
 #[derive(Clone, Debug)]
@@ -45,6 +51,7 @@ pub struct AnalyzerState {
     pub(crate) engine: Engine,
     pub(crate) ports: Ports,
     pub(crate) custody: Option<Arc<dyn CustodySource>>,
+    pub(crate) jobs: Jobs,
 }
 
 /// Through which door a question came; part of its access event.
@@ -70,6 +77,15 @@ impl Door {
     }
 }
 
+/// What a question may use at most; the engine's limits hold where nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Bounds {
+    /// Longest time to the last row.
+    pub deadline: Option<Duration>,
+    /// Most rows of the answer.
+    pub rows_max: Option<u64>,
+}
+
 /// A question.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -81,6 +97,10 @@ pub struct Question {
     pub sql: String,
     /// Values of `$1`, `$2` …
     pub parameters: Option<ParamValues>,
+    /// The position of all its tables; the present one without.
+    pub as_of: Option<Moment>,
+    /// Bounds below the engine's own.
+    pub bounds: Bounds,
     /// Cancels it.
     pub cancel: CancellationToken,
     /// Number of the connection, for `pg_backend_pid()`; 0 without.
@@ -90,8 +110,8 @@ pub struct Question {
 impl AnalyzerState {
     /// State over an engine and its ports.
     #[must_use]
-    pub const fn new(engine: Engine, ports: Ports) -> Self {
-        Self { engine, ports, custody: None }
+    pub fn new(engine: Engine, ports: Ports) -> Self {
+        Self { engine, ports, custody: None, jobs: Jobs::default() }
     }
 
     /// The same with custody of the logs: its addresses answer that they are not ready without.
@@ -148,10 +168,17 @@ impl AnalyzerState {
         statement: Option<Statement>,
         audit: &mut Audit,
     ) -> Result<(Position, RowStream), QueryError> {
-        let snapshot = self.admit(&question.principal).await?;
+        let mut snapshot = self.admit(&question.principal).await?;
+        audit.position = snapshot.position;
+        let mut clockwork = self.engine.clockwork(question.cancel.clone());
+        if let Some(deadline) = question.bounds.deadline {
+            clockwork.deadline = deadline;
+        }
+        if let Some(moment) = question.as_of {
+            snapshot = clockwork.bound(self.as_of(&snapshot, moment)).await??;
+        }
         let position = snapshot.position;
         audit.position = position;
-        let clockwork = self.engine.clockwork(question.cancel.clone());
         let planning = self.plan(
             snapshot,
             question.principal.clone(),
@@ -163,7 +190,31 @@ impl AnalyzerState {
         if let Some(parameters) = &question.parameters {
             plan.logical = plan.logical.with_param_values(parameters.clone())?;
         }
-        Ok((position, self.engine.run(session, plan, clockwork).await?))
+        let mut rows = self.engine.run(session, plan, clockwork).await?;
+        if let Some(rows_max) = question.bounds.rows_max {
+            rows.rows_max = rows.rows_max.min(rows_max);
+        }
+        Ok((position, rows))
+    }
+
+    /// The tables at an earlier position than those of `now`.
+    async fn as_of(&self, now: &Snapshot, moment: Moment) -> Result<Arc<Snapshot>, QueryError> {
+        let org_id = now.org_id;
+        let (past, log) = self.past(org_id).ok_or_else(|| {
+            QueryError::Unsupported("as_of: only the present is kept here".to_owned())
+        })?;
+        let position = moment.position(&*log)?;
+        if position > now.position {
+            return Err(QueryError::Value(format!(
+                "as_of: position {position} is not reached yet: the tables stand at {}",
+                now.position
+            )));
+        }
+        past::at(&self.engine, past, position).await
+    }
+
+    fn past(&self, org_id: OrgId) -> Option<(Arc<Past>, Arc<dyn EventReader>)> {
+        self.ports.snapshots.past(org_id).zip(self.ports.logs.reader(org_id))
     }
 
     /// Plans on the engine's threads.
@@ -176,14 +227,26 @@ impl AnalyzerState {
         statement: Option<Statement>,
     ) -> Result<(Arc<SqlSession>, Plan), QueryError> {
         let engine = self.engine.clone();
+        let past = self.past(principal.org_id);
         self.engine
             .compute(async move {
-                let session =
-                    Arc::new(SqlSession::open(&engine, &snapshot, &principal, backend_pid)?);
-                let plan = match statement {
-                    Some(statement) => session.plan(statement).await?,
-                    None => session.plan_text(&sql).await?,
+                let mut statement = match statement {
+                    Some(statement) => statement,
+                    None => crate::sql::parse_one(&sql, engine.limits().sql_bytes_max)?,
                 };
+                guard::check(&statement, may_measure(&principal))?;
+                let mut tables = past::Tables::default();
+                if let Some((past, log)) = past {
+                    let sees = |table: &str| sees(&principal, table);
+                    let requests = past::rewrite(&mut statement, &snapshot, &*log, &sees)?;
+                    if !requests.is_empty() {
+                        tables = past::resolve(&engine, past, requests).await?;
+                    }
+                }
+                let session =
+                    SqlSession::open(&engine, &snapshot, &tables, &principal, backend_pid)?;
+                let session = Arc::new(session);
+                let plan = session.plan(statement).await?;
                 Ok((session, plan))
             })
             .await

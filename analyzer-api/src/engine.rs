@@ -11,10 +11,11 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::spill_file::{SpillFile, TempFileFactory};
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +44,8 @@ struct Inner {
     base: RuntimeEnv,
     memory: Arc<dyn MemoryPool>,
     turns: Arc<Semaphore>,
+    past: Arc<Semaphore>,
+    spills: Arc<Spills>,
     statics: Arc<StaticCatalog>,
     threads: Threads,
 }
@@ -78,17 +81,21 @@ impl Engine {
             .map_err(|error| QueryError::Internal(format!("no threads: {error}")))?;
         let memory: Arc<dyn MemoryPool> =
             Arc::new(GreedyMemoryPool::new(limits.total_memory_bytes));
-        let spills = Spills::new(limits.spill_dir.clone(), limits.spill_bytes_max);
-        let spill = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(spills));
+        let spills = Arc::new(Spills::new(limits.spill_dir.clone(), limits.spill_bytes_max));
+        let factory: Arc<dyn TempFileFactory> = spills.clone();
+        let spill = DiskManagerBuilder::default().with_temp_file_factory(factory);
         let base = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&memory))
             .with_disk_manager_builder(spill)
             .with_metadata_cache_limit(128 << 20)
             .build()?;
         let turns = Arc::new(Semaphore::new(limits.queries_max.max(1)));
+        let past = Arc::new(Semaphore::new(limits.past_max.max(1)));
         let statics = Arc::new(StaticCatalog::load()?);
         let threads = Threads(Some(runtime));
-        Ok(Self { inner: Arc::new(Inner { limits, base, memory, turns, statics, threads }) })
+        Ok(Self {
+            inner: Arc::new(Inner { limits, base, memory, turns, past, spills, statics, threads }),
+        })
     }
 
     /// The bounds in force.
@@ -112,8 +119,21 @@ impl Engine {
             .build_arc()?)
     }
 
+    /// A file without a name for an answer that is fetched later.
+    pub(crate) fn put_aside(&self) -> Result<Arc<dyn SpillFile>, QueryError> {
+        Ok(self.inner.spills.create_temp_file("answer")?)
+    }
+
     pub(crate) fn clockwork(&self, cancel: CancellationToken) -> Clockwork {
         Clockwork { started: Instant::now(), deadline: self.inner.limits.deadline, cancel }
+    }
+
+    /// A turn to fold a part of the log again.
+    pub(crate) async fn turn_of_the_past(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+        Arc::clone(&self.inner.past)
+            .acquire_owned()
+            .await
+            .map_err(|error| QueryError::Internal(error.to_string()))
     }
 
     /// Runs work on the engine's threads; dropping the future stops it.

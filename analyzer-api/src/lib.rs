@@ -23,7 +23,9 @@ pub mod functions;
 mod govern;
 pub mod history;
 pub mod http;
+mod jobs;
 mod limits;
+pub mod past;
 mod pg;
 pub mod pgwire;
 pub mod ports;
@@ -33,7 +35,7 @@ mod session;
 mod sql;
 mod table;
 
-pub use analyzer::{AnalyzerState, Answer, Door, Ports, Question};
+pub use analyzer::{AnalyzerState, Answer, Bounds, Door, Ports, Question};
 pub use custody::{Custodian, CustodySource};
 pub use engine::Engine;
 pub use error::QueryError;

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Longest time from the request to the last row.
     pub deadline: Duration,
+    /// Longest time of a question that runs by itself.
+    pub job_deadline: Duration,
     /// Longest wait for the tables to reach what was durable when the question came.
     pub freshness_wait: Duration,
     /// Most rows of one answer.
@@ -22,6 +24,10 @@ pub struct Limits {
     pub queries_max: usize,
     /// Most bytes of SQL text.
     pub sql_bytes_max: usize,
+    /// Most changes of rows that one `changes` or `history` gives.
+    pub changes_max: usize,
+    /// How many questions may fold a part of the log again at once; each takes a thread.
+    pub past_max: usize,
     /// Threads that plan and compute. They never accept connections.
     pub threads: usize,
     /// Where sorts and joins spill; `None` leaves it to the operating system's temporary directory.
@@ -35,6 +41,7 @@ impl Default for Limits {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             deadline: Duration::from_secs(60),
+            job_deadline: Duration::from_secs(30 * 60),
             freshness_wait: Duration::from_secs(1),
             rows_max: 5_000_000,
             bytes_max: 2 << 30,
@@ -42,6 +49,8 @@ impl Default for Limits {
             total_memory_bytes: 1 << 30,
             queries_max: 16,
             sql_bytes_max: 256 << 10,
+            changes_max: 200_000,
+            past_max: 2,
             threads,
             spill_dir: None,
             spill_bytes_max: 10 << 30,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ledgerline_access::{Action, Principal, Role, allows};
 use ledgerline_event_store::EventReader;
-use ledgerline_projections::Snapshot;
+use ledgerline_projections::{Past, Snapshot};
 use ledgerline_schemas::Event;
 use ledgerline_schemas::id::OrgId;
 
@@ -22,6 +22,9 @@ pub trait SnapshotSource: Send + Sync + fmt::Debug + 'static {
     /// its position says what it lacks. `None` when the organization is unknown or its tables are not
     /// built yet.
     fn snapshot(&self, org_id: OrgId, wait: Duration) -> Snapshotting<'_>;
+
+    /// The tables as they were; `None` when the organization is unknown or nothing but the present is kept.
+    fn past(&self, org_id: OrgId) -> Option<Arc<Past>>;
 }
 
 /// Gives the reading side of an organization's log.

@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::format::{self, FormatError};
 use crate::limits::Limits;
+use crate::past::Tables;
 use crate::session::SqlSession;
 
 /// A whole answer.
@@ -31,7 +32,13 @@ pub async fn run_local(
     let (session_engine, principal, sql) = (engine.clone(), principal.clone(), sql.to_owned());
     let (session, plan) = engine
         .compute(async move {
-            let session = Arc::new(SqlSession::open(&session_engine, &snapshot, &principal, 0)?);
+            let session = Arc::new(SqlSession::open(
+                &session_engine,
+                &snapshot,
+                &Tables::default(),
+                &principal,
+                0,
+            )?);
             let plan = session.plan_text(&sql).await?;
             Ok((session, plan))
         })

@@ -9,6 +9,7 @@ use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
 };
 use datafusion::config::Dialect;
+use datafusion::datasource::MemTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
@@ -24,6 +25,7 @@ use crate::engine::{Engine, renamed};
 use crate::error::QueryError;
 use crate::functions::{service_level, session, single_value};
 use crate::govern::files::TableFiles;
+use crate::past;
 use crate::pg;
 use crate::ports::{may_measure, may_read_event_log};
 use crate::sql::{guard, names, rewrite};
@@ -33,6 +35,11 @@ use crate::table::{SnapshotTable, location};
 pub(crate) const DATABASE: &str = "ledgerline";
 /// The table that only those see who may read the log itself.
 const EVENT_LOG: &str = "event_log";
+
+/// Whether a table is there for a principal.
+pub(crate) fn sees(principal: &Principal, table: &str) -> bool {
+    table != EVENT_LOG || may_read_event_log(principal)
+}
 
 /// Who a session stands for.
 #[derive(Clone, Debug)]
@@ -71,13 +78,14 @@ impl SqlSession {
     pub(crate) fn open(
         engine: &Engine,
         snapshot: &Snapshot,
+        past: &past::Tables,
         principal: &Principal,
         backend_pid: i32,
     ) -> Result<Self, QueryError> {
         let visible: Vec<_> = snapshot
             .tables
             .values()
-            .filter(|table| table.def.name != EVENT_LOG || may_read_event_log(principal))
+            .filter(|table| sees(principal, table.def.name))
             .cloned()
             .collect();
         let mut files = BTreeMap::new();
@@ -88,6 +96,19 @@ impl SqlSession {
             }
             let provider = Arc::new(SnapshotTable::new(table.clone()));
             public.register_table(table.def.name.to_owned(), provider)?;
+        }
+        let earlier = MemorySchemaProvider::new();
+        for (name, (snapshot, table)) in &past.as_of {
+            let Some(table) = snapshot.tables.get(table) else { continue };
+            for file in table.cold.iter() {
+                files.insert(location(file)?, file.sealed.clone());
+            }
+            let provider = Arc::new(SnapshotTable::new(table.clone()));
+            earlier.register_table(name.clone(), provider)?;
+        }
+        for (name, rows) in &past.rows {
+            let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
+            earlier.register_table(name.clone(), Arc::new(table))?;
         }
         let identity = Identity {
             user: principal.subject.clone(),
@@ -129,6 +150,9 @@ impl SqlSession {
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(public))?;
         catalog.register_schema("pg_catalog", pg_catalog)?;
+        if !earlier.table_names().is_empty() {
+            catalog.register_schema(past::SCHEMA, Arc::new(earlier))?;
+        }
         state.catalog_list().register_catalog(DATABASE.to_owned(), Arc::new(catalog));
 
         let aggregates = state.aggregate_functions().keys().cloned().collect();

@@ -12,10 +12,15 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use bytes::Bytes;
+use datafusion::arrow::array::{AsArray as _, RecordBatchReader as _};
+use datafusion::arrow::datatypes::Int64Type;
 use datafusion::arrow::ipc::reader::StreamReader;
 use http_body_util::BodyExt;
 use ledgerline_analyzer_api::{Limits, router};
+use ledgerline_event_store::EventReader as _;
 use ledgerline_schemas::Event;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::{Value, json};
 use support::{ACME, GLOBEX, World, world, world_with};
 use tower::ServiceExt;
@@ -103,7 +108,7 @@ async fn an_empty_answer_is_whole_in_every_format() {
 }
 
 #[tokio::test]
-async fn csv_ndjson_and_arrow_carry_the_same_rows() {
+async fn csv_ndjson_arrow_and_parquet_carry_the_same_rows() {
     let world = world();
     let sql = "SELECT leg_id, queue_duration_ms FROM queue_leg ORDER BY leg_id LIMIT 3 OFFSET 4";
     let token = "acme-analyst";
@@ -121,6 +126,37 @@ async fn csv_ndjson_and_arrow_carry_the_same_rows() {
     let reader = StreamReader::try_new(reply.body.as_slice(), None).unwrap();
     let rows: usize = reader.map(|batch| batch.unwrap().num_rows()).sum();
     assert_eq!(rows, 3);
+    let reply = post(&world, token, "application/vnd.apache.parquet", json!({ "sql": sql })).await;
+    assert_eq!(reply.header("content-type"), "application/vnd.apache.parquet");
+    let reader = ParquetRecordBatchReader::try_new(Bytes::from(reply.body), 1_024).unwrap();
+    let rows: Vec<_> = reader.map(Result::unwrap).collect();
+    let waits = rows[0].column(1).as_primitive::<Int64Type>();
+    assert_eq!(waits.iter().collect::<Vec<_>>(), [Some(90_000), Some(1_000), None]);
+}
+
+/// Several row groups: each goes out while the next is made.
+#[tokio::test]
+async fn a_long_answer_is_a_whole_parquet_file() {
+    let world = world();
+    let sql = "SELECT value, value * 7919 % 1000003 AS mixed, md5(value::text) AS text \
+               FROM generate_series(1, 600000)";
+    let body = json!({ "sql": sql, "format": "parquet" });
+    let reply = post(&world, "acme-analyst", "", body).await;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(reply.body)).unwrap();
+    assert!(builder.metadata().num_row_groups() > 1);
+    let sum: i64 = builder
+        .build()
+        .unwrap()
+        .map(|batch| {
+            batch.unwrap().column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>()
+        })
+        .sum();
+    assert_eq!(sum, 600_000 * 600_001 / 2);
+    let nothing = json!({ "sql": "SELECT 1 AS one WHERE false", "format": "parquet" });
+    let reply = post(&world, "acme-analyst", "", nothing).await;
+    let mut reader = ParquetRecordBatchReader::try_new(Bytes::from(reply.body), 8).unwrap();
+    assert_eq!(reader.schema().field(0).name(), "one");
+    assert!(reader.next().is_none());
 }
 
 #[tokio::test]
@@ -321,4 +357,142 @@ async fn bodies_are_checked() {
         .body(Body::from("SELECT 1 AS one"))
         .unwrap();
     assert_eq!(send(&world, plain).await.json()["rows"], json!([{ "one": 1 }]));
+}
+
+async fn call(world: &World, token: &str, method: &str, path: &str) -> Reply {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::empty())
+        .unwrap();
+    let response = router(world.state.clone()).oneshot(request).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.into_body().collect().await.unwrap().to_bytes().to_vec();
+    Reply { status, headers, body }
+}
+
+/// Asks for a query until it is not waiting or running any more.
+async fn ended(world: &World, token: &str, place: &str) -> Value {
+    loop {
+        let shown = call(world, token, "GET", place).await.json();
+        if !["waiting", "running"].contains(&shown["state"].as_str().unwrap()) {
+            return shown;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_query_runs_by_itself_and_is_fetched_later() {
+    let world = world();
+    let token = "acme-analyst";
+    let sql = "SELECT count(*) AS legs FROM queue_leg";
+    let reply = post(&world, token, "text/csv", json!({ "sql": sql, "async": true })).await;
+    assert_eq!(reply.status, StatusCode::ACCEPTED);
+    let place = reply.header("location").to_owned();
+    let shown = ended(&world, token, &place).await;
+    assert_eq!(shown["state"], "done");
+    assert_eq!((&shown["rows"], &shown["as_of_position"]), (&json!(1), &json!(42)));
+    let fetched = call(&world, token, "GET", shown["result"].as_str().unwrap()).await;
+    assert_eq!(fetched.text(), "legs\r\n7\r\n");
+    assert_eq!(fetched.header("content-type"), "text/csv; charset=utf-8; header=present");
+    assert_eq!(fetched.header("ledgerline-position"), "42");
+    assert_eq!(shown["bytes"], json!(fetched.body.len()));
+    let run = |event: &Event| matches!(event, Event::AccessQueryRun(run) if run.outcome == "ok");
+    assert_eq!(world.access_events(ACME).iter().filter(|event| run(event)).count(), 1);
+
+    // To others it does not exist.
+    for other in ["globex-analyst", "acme-supervisor"] {
+        for (method, path) in
+            [("GET", place.clone()), ("GET", format!("{place}/result")), ("DELETE", place.clone())]
+        {
+            assert_eq!(call(&world, other, method, &path).await.status, StatusCode::NOT_FOUND);
+        }
+        assert_eq!(
+            call(&world, other, "GET", "/v1/queries").await.json(),
+            json!({ "queries": [] })
+        );
+    }
+    let list = call(&world, token, "GET", "/v1/queries").await.json();
+    assert_eq!(list["queries"].as_array().unwrap().len(), 1);
+    assert_eq!(call(&world, token, "DELETE", &place).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(call(&world, token, "GET", &place).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(call(&world, token, "GET", "/v1/queries/none").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_query_by_itself_that_fails_says_why_and_a_running_one_can_be_stopped() {
+    let world = world();
+    let token = "acme-analyst";
+    let reply =
+        post(&world, token, "", json!({ "sql": "SELECT nothing FROM queue_leg", "async": true }))
+            .await;
+    let place = reply.header("location").to_owned();
+    let shown = ended(&world, token, &place).await;
+    assert_eq!(
+        (&shown["state"], &shown["error"]["code"]),
+        (&json!("failed"), &json!("unknown_column"))
+    );
+    let fetched = call(&world, token, "GET", &format!("{place}/result")).await;
+    assert_eq!(fetched.status, StatusCode::BAD_REQUEST);
+
+    let endless = "SELECT sum(a.value * b.value) FROM generate_series(1, 10000000) a, \
+                   generate_series(1, 10000000) b";
+    let reply = post(&world, token, "", json!({ "sql": endless, "async": true })).await;
+    let place = reply.header("location").to_owned();
+    let early = call(&world, token, "GET", &format!("{place}/result")).await;
+    assert_eq!(
+        (early.status, &early.json()["code"]),
+        (StatusCode::CONFLICT, &json!("not_finished"))
+    );
+    let mut head = world.logs.0[&ACME].watch_head();
+    assert_eq!(call(&world, token, "DELETE", &place).await.status, StatusCode::NO_CONTENT);
+    let cancelled =
+        |event: &Event| matches!(event, Event::AccessQueryRun(run) if run.outcome == "cancelled");
+    while !world.access_events(ACME).iter().any(cancelled) {
+        head.changed().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_principal_has_so_many_queries_by_itself_and_no_more() {
+    let world = world();
+    let token = "acme-analyst";
+    let body = json!({ "sql": "SELECT 1", "async": true });
+    for _ in 0..8 {
+        assert_eq!(post(&world, token, "", body.clone()).await.status, StatusCode::ACCEPTED);
+    }
+    let reply = post(&world, token, "", body.clone()).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["code"]), (429, &json!("too_many_queries")));
+    assert_eq!(post(&world, "globex-analyst", "", body).await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn bounds_of_a_question_hold_and_cannot_exceed_the_limits() {
+    let world = world();
+    let token = "acme-analyst";
+    let reply = post(
+        &world,
+        token,
+        "",
+        json!({ "sql": "SELECT leg_id FROM queue_leg ORDER BY 1", "max_rows": 3 }),
+    )
+    .await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["code"]), (422, &json!("too_many_rows")));
+    let endless = "SELECT sum(a.value * b.value) FROM generate_series(1, 10000000) a, \
+                   generate_series(1, 10000000) b";
+    let reply = post(&world, token, "", json!({ "sql": endless, "timeout_ms": 5 })).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["code"]), (504, &json!("deadline_exceeded")));
+    for (name, value) in
+        [("timeout_ms", 0), ("timeout_ms", 60_001), ("max_rows", 0), ("max_rows", 5_000_001)]
+    {
+        let reply = post(&world, token, "", json!({ "sql": "SELECT 1", name: value })).await;
+        assert_eq!((reply.status.as_u16(), &reply.json()["code"]), (400, &json!("invalid_bound")));
+        assert!(reply.text().contains(&format!("{name} is {value}")), "{}", reply.text());
+    }
+    for as_of in [json!("yesterday"), json!([1]), json!(-1), json!(1.5)] {
+        let reply = post(&world, token, "", json!({ "sql": "SELECT 1", "as_of": as_of })).await;
+        assert_eq!((reply.status.as_u16(), &reply.json()["code"]), (400, &json!("invalid_as_of")));
+    }
 }

@@ -16,8 +16,10 @@ use ledgerline_analyzer_api::pgwire::{Config, serve};
 use ledgerline_event_store::EventReader;
 use ledgerline_schemas::Event;
 use support::tls::{Stream, Tls};
-use support::{ACME, PASSWORD, World, world_with};
+use support::{ACME, ACME_STAYS, PASSWORD, World, world_with};
 use tokio::net::TcpStream;
+use tokio_postgres::binary_copy::BinaryCopyOutStream;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Connection, NoTls, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
@@ -169,6 +171,48 @@ async fn errors_carry_sqlstate_and_place_and_leave_the_connection_usable() {
     let database = error.as_db_error().unwrap();
     assert_eq!(database.code().code(), "42601");
     assert!(database.position().is_some());
+    assert_eq!(client.query_one("SELECT 1::bigint", &[]).await.unwrap().get::<_, i64>(0), 1);
+}
+
+#[tokio::test]
+async fn a_binary_copy_is_read_by_a_client_library() {
+    let server = server().await;
+    let client = server.connect("acme-analyst").await;
+    let sql = "COPY (SELECT queue_duration_ms, queue, entered_at, outcome = 'open', 0.5::double precision \
+               FROM queue_leg ORDER BY leg_id) TO STDOUT (FORMAT binary)";
+    let types = [Type::INT8, Type::TEXT, Type::TIMESTAMPTZ, Type::BOOL, Type::FLOAT8];
+    let rows = BinaryCopyOutStream::new(client.copy_out(sql).await.unwrap(), &types);
+    let rows: Vec<_> = rows.map(Result::unwrap).collect().await;
+    assert_eq!(rows.len(), ACME_STAYS.len());
+    for (index, (row, stay)) in rows.iter().zip(ACME_STAYS).enumerate() {
+        assert_eq!(row.get::<Option<i64>>(0), stay.2);
+        assert_eq!(row.get::<&str>(1), stay.0);
+        let entered = row.get::<SystemTime>(2).duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(entered.as_micros(), 1_700_000_000_000_000 + index as u128);
+        assert_eq!(row.get::<bool>(3), stay.1 == "open");
+        assert!((row.get::<f64>(4) - 0.5).abs() < f64::EPSILON);
+    }
+    let none =
+        client.copy_out("COPY (SELECT 1 WHERE false) TO STDOUT (FORMAT binary)").await.unwrap();
+    assert_eq!(BinaryCopyOutStream::new(none, &[Type::INT8]).collect::<Vec<_>>().await.len(), 0);
+    // The connection goes on, and errors come as such.
+    for failing in ["SELECT 1/0", "SELECT 1 / (value - 200000) FROM generate_series(1, 300000)"] {
+        let sql = format!("COPY ({failing}) TO STDOUT (FORMAT binary)");
+        let error = match client.copy_out(&sql).await {
+            Err(error) => error,
+            Ok(stream) => {
+                let mut stream = Box::pin(stream);
+                loop {
+                    match stream.next().await {
+                        Some(Ok(_)) => {}
+                        Some(Err(error)) => break error,
+                        None => panic!("{failing} came to an end"),
+                    }
+                }
+            }
+        };
+        assert!(error.code().is_some_and(|code| code.code().starts_with("22")), "{error}");
+    }
     assert_eq!(client.query_one("SELECT 1::bigint", &[]).await.unwrap().get::<_, i64>(0), 1);
 }
 

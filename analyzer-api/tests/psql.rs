@@ -227,3 +227,81 @@ async fn refusals_are_clear() {
         assert!(errors.contains(expected), "{command}: {errors}");
     }
 }
+
+/// Values that look like separators, quotes, escapes, NULL, and the end of data.
+const AWKWARD: &str = "SELECT * FROM (VALUES \
+     (1, 'plain', NULL), (2, '', 'a,b'), (3, E'tab\\tline\\nend', 'say \"hi\"'), \
+     (4, E'back\\\\slash', E'\\\\N'), (5, E'\\\\.', 'Grüße')) AS t(id, a, b) ORDER BY id";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copy_to_the_client_in_every_text_form() {
+    let server = server().await;
+    let copied = async |options: &str| {
+        server.ask("acme-analyst", &[&format!("COPY ({AWKWARD}) TO STDOUT {options}")]).await
+    };
+    assert_eq!(
+        copied("").await,
+        "1\tplain\t\\N\n2\t\ta,b\n3\ttab\\tline\\nend\tsay \"hi\"\n4\tback\\\\slash\t\\\\N\n\
+         5\t\\\\.\tGrüße\n"
+    );
+    let csv = "1,plain,\n2,\"\",\"a,b\"\n3,\"tab\tline\nend\",\"say \"\"hi\"\"\"\n\
+               4,back\\slash,\\N\n5,\\.,Grüße\n";
+    assert_eq!(copied("WITH (FORMAT csv)").await, csv);
+    assert_eq!(copied("WITH (FORMAT csv, HEADER)").await, format!("id,a,b\n{csv}"));
+    assert_eq!(copied("CSV HEADER").await, format!("id,a,b\n{csv}"));
+    assert_eq!(
+        copied("WITH (FORMAT csv, DELIMITER ';', NULL 'plain', QUOTE '''', FORCE_QUOTE (id))")
+            .await,
+        "'1';'plain';plain\n'2';;a,b\n'3';'tab\tline\nend';say \"hi\"\n'4';back\\slash;\\N\n\
+         '5';\\.;Grüße\n"
+    );
+    let nothing =
+        format!("COPY ({}) TO STDOUT CSV HEADER", AWKWARD.replace("ORDER", "WHERE false ORDER"));
+    assert_eq!(server.ask("acme-analyst", &[&nothing]).await, "id,a,b\n");
+    let table = "COPY queue_leg (leg_id, queue_duration_ms) TO STDOUT";
+    let text = server.ask("acme-analyst", &[table]).await;
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines.first(), Some(&"acme-0\t0"));
+    assert_eq!(lines.last(), Some(&"acme-6\t\\N"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backslash_copy_writes_a_file() {
+    let server = server().await;
+    let file = server.world.dir.path().join("legs.csv");
+    let command = format!(
+        "\\copy (SELECT queue, count(*) AS legs FROM queue_leg GROUP BY 1 ORDER BY 1) TO '{}' CSV HEADER",
+        file.display()
+    );
+    let said = server.ask("acme-analyst", &[&command]).await;
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "queue,legs\nsales,4\nsupport,3\n");
+    assert!(said.contains("COPY 2"), "{said}");
+    let events = server.world.access_events(support::ACME);
+    assert!(events.iter().any(|event| event.event_type() == "access.query_run"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_that_are_refused() {
+    let server = server().await;
+    for (command, expected) in [
+        ("COPY queue_leg FROM STDIN", "COPY FROM is not allowed"),
+        ("COPY queue_leg TO PROGRAM 'cat'", "COPY TO a file or program is not allowed"),
+        ("COPY (SELECT 1) TO STDOUT (FORMAT parquet)", "FORMAT is parquet"),
+        ("COPY (SELECT 1) TO STDOUT (FORMAT binary, HEADER)", "not for the format binary"),
+        ("COPY (SELECT 1) TO STDOUT (QUOTE 'x')", "for the format csv"),
+        ("COPY (SELECT 1) TO STDOUT (FORMAT csv, DELIMITER '\\')", "DELIMITER has to be one"),
+        ("COPY (SELECT 1) TO STDOUT (FORMAT csv, DELIMITER '\"')", "have to differ"),
+        ("COPY (SELECT 1) TO STDOUT (NULL E'a\\tb')", "NULL may hold neither"),
+        ("COPY (SELECT 1) TO STDOUT (ENCODING 'latin1')", "ENCODING"),
+        ("COPY (DELETE FROM queue_leg) TO STDOUT", ""),
+        ("COPY event_log TO STDOUT", "event_log"),
+        ("SELECT 1; COPY queue_leg TO STDOUT", "COPY has to be sent by itself"),
+        ("COPY (SELECT 1/0) TO STDOUT", "zero"),
+    ] {
+        let output = server.run("acme-analyst", "require", &[command]).await;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{command} was answered");
+        assert!(errors.contains(expected), "{command}: {errors}");
+    }
+}

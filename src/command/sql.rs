@@ -3,8 +3,9 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use ledgerline_analyzer_api::past::Moment;
 use ledgerline_analyzer_api::query::{self, Output, Rows};
-use ledgerline_analyzer_api::{Door, Question};
+use ledgerline_analyzer_api::{Bounds, Door, Question};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -23,17 +24,21 @@ pub(crate) async fn run(arguments: Sql) -> Result<(), Failure> {
         std::io::stdin().read_to_string(&mut sql).map_err(Failure::file)?;
     }
     match Server::of(&arguments.target)? {
-        Some(server) => remote(&server, &sql, arguments.format).await,
+        Some(server) => remote(&server, &sql, &arguments).await,
         None => local(&arguments, &sql).await,
     }
 }
 
-async fn remote(server: &Server, sql: &str, format: Format) -> Result<(), Failure> {
+async fn remote(server: &Server, sql: &str, arguments: &Sql) -> Result<(), Failure> {
+    let format = arguments.format;
     let (accept, name) = match format {
         Format::Csv => ("text/csv", "csv"),
         Format::Json | Format::Table => ("application/json", "json"),
     };
-    let body = json!({"sql": sql, "format": name});
+    let mut body = json!({"sql": sql, "format": name});
+    if let Some(as_of) = &arguments.as_of {
+        body["as_of"] = json!(as_of);
+    }
     let response = server.ask(Method::POST, "/v1/sql", accept, Some(body)).await?;
     let text = response.text().await.map_err(Failure::unavailable)?;
     match format {
@@ -97,6 +102,7 @@ fn table(answer: &Value) -> String {
 }
 
 async fn local(arguments: &Sql, sql: &str) -> Result<(), Failure> {
+    let as_of = arguments.as_of.as_deref().map(Moment::parse).transpose().map_err(Failure::data)?;
     let data = arguments.target.data.as_deref().unwrap_or(Path::new("./ledgerline-data"));
     let organization = LocalOrganization::open(data, arguments.target.org.as_deref()).await?;
     let question = Question {
@@ -104,6 +110,8 @@ async fn local(arguments: &Sql, sql: &str) -> Result<(), Failure> {
         door: Door::Cli,
         sql: sql.to_owned(),
         parameters: None,
+        as_of,
+        bounds: Bounds::default(),
         cancel: CancellationToken::new(),
         backend_pid: 0,
     };

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::run::{command, root, say};
 
-/// What a build of everything with its tests takes in an empty target folder, GiB (measured: see
-/// docs/development.md), with room for what the tests write.
+/// What a build of everything with its tests takes in an empty target folder, GiB (measured: 8 without
+/// increments, more with the lints), with room for what the tests write.
 const WANTED_GIB: f64 = 16.0;
 
 /// Says how much room there is for the target folder, and when it is little: a full disk shows itself as a

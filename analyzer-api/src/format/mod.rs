@@ -1,12 +1,15 @@
-//! Answers as text or bytes: JSON, NDJSON, CSV, Arrow IPC stream, and a table for people.
+//! Answers as text or bytes: JSON, NDJSON, CSV, Arrow IPC stream, Parquet, and a table for people.
 
 pub mod arrow_stream;
 pub mod csv;
 pub mod json;
+pub mod parquet_file;
 pub mod table;
+mod writer;
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::FormatOptions;
+pub use writer::Writer;
 
 /// Form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -20,10 +23,12 @@ pub enum Format {
     Csv,
     /// Arrow IPC stream.
     Arrow,
+    /// A Parquet file.
+    Parquet,
 }
 
 impl Format {
-    /// By name: `json`, `ndjson`, `csv`, `arrow`.
+    /// By name: `json`, `ndjson`, `csv`, `arrow`, `parquet`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
@@ -31,8 +36,21 @@ impl Format {
             "ndjson" => Self::Ndjson,
             "csv" => Self::Csv,
             "arrow" => Self::Arrow,
+            "parquet" => Self::Parquet,
             _ => return None,
         })
+    }
+
+    /// The name: what [`Format::from_name`] takes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Arrow => "arrow",
+            Self::Parquet => "parquet",
+        }
     }
 
     /// By an `Accept` header: the first media type in it that is one of ours; `*/*` is JSON.
@@ -44,6 +62,7 @@ impl Format {
                 "application/x-ndjson" | "application/jsonl" => Self::Ndjson,
                 "text/csv" | "text/*" => Self::Csv,
                 "application/vnd.apache.arrow.stream" => Self::Arrow,
+                "application/vnd.apache.parquet" => Self::Parquet,
                 _ => return None,
             })
         })
@@ -57,6 +76,7 @@ impl Format {
             Self::Ndjson => "application/x-ndjson",
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Arrow => "application/vnd.apache.arrow.stream",
+            Self::Parquet => "application/vnd.apache.parquet",
         }
     }
 }

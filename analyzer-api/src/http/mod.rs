@@ -1,10 +1,11 @@
-//! The HTTP door: `POST /v1/sql`, `GET /v1/interactions/{id}/history` and `/v1/custody/…`.
+//! The HTTP door: `POST /v1/sql`, `/v1/queries/…`, `GET /v1/interactions/{id}/history` and `/v1/custody/…`.
 
 mod bearer;
 mod body;
 mod custody;
 mod history;
 mod problem;
+mod queries;
 mod sql;
 
 use axum::Router;
@@ -24,6 +25,9 @@ pub const POSITION_HEADER: &str = "ledgerline-position";
 pub fn router(state: AnalyzerState) -> Router {
     Router::new()
         .route("/v1/sql", post(sql::answer))
+        .route("/v1/queries", get(queries::list))
+        .route("/v1/queries/{id}", get(queries::show).delete(queries::remove))
+        .route("/v1/queries/{id}/result", get(queries::result))
         .route("/v1/interactions/{id}/history", get(history::answer))
         .route("/v1/custody/key", get(custody::key))
         .route("/v1/custody/checkpoint", get(custody::newest).post(custody::sign))

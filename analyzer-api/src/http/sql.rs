@@ -1,5 +1,7 @@
 //! `POST /v1/sql`.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -13,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::bearer::Bearer;
 use super::problem::Problem;
-use super::{POSITION_HEADER, body};
-use crate::analyzer::{AnalyzerState, Door, Question};
+use super::{POSITION_HEADER, body, queries};
+use crate::analyzer::{AnalyzerState, Bounds, Door, Question};
 use crate::format::Format;
+use crate::limits::Limits;
+use crate::past::Moment;
 
 /// The request as JSON. A body of type `application/sql` or `text/plain` is the text itself.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
     sql: String,
@@ -26,6 +30,15 @@ struct Request {
     format: Option<String>,
     #[serde(default)]
     params: Vec<Value>,
+    #[serde(default)]
+    as_of: Option<Value>,
+    /// Answer 202 at once; the rows are fetched later.
+    #[serde(default, rename = "async")]
+    by_itself: bool,
+    #[serde(default)]
+    timeout_ms: Option<u64>,
+    #[serde(default)]
+    max_rows: Option<u64>,
 }
 
 pub(super) async fn answer(
@@ -44,13 +57,18 @@ pub(super) async fn answer(
     let question = Question {
         principal,
         door: Door::Http,
-        sql: request.sql,
+        sql: request.sql.clone(),
         parameters: parameters(&request.params)?,
+        as_of: request.as_of.as_ref().map(moment).transpose()?,
+        bounds: bounds(&request, state.engine.limits())?,
         // Nothing else cancels it: when the client leaves, future and body are dropped, and with them
         // the computation.
         cancel: CancellationToken::new(),
         backend_pid: 0,
     };
+    if request.by_itself {
+        return queries::start(&state, question, format);
+    }
     let answer = state.ask(question).await?;
     let position = answer.position();
     let mut response = body::of(answer, format).await?.into_response();
@@ -67,7 +85,7 @@ fn read(headers: &HeaderMap, body: &Bytes) -> Result<Request, Problem> {
         "application/sql" | "text/plain" => {
             let sql = std::str::from_utf8(body)
                 .map_err(|_| Problem::new(400, "unreadable_body", "the body is not UTF-8"))?;
-            Ok(Request { sql: sql.to_owned(), format: None, params: Vec::new() })
+            Ok(Request { sql: sql.to_owned(), ..Request::default() })
         }
         "" | "application/json" | "application/x-www-form-urlencoded" => {
             serde_json::from_slice(body)
@@ -84,7 +102,7 @@ fn read(headers: &HeaderMap, body: &Bytes) -> Result<Request, Problem> {
 fn format(headers: &HeaderMap, field: Option<&str>) -> Result<Format, Problem> {
     if let Some(name) = field {
         return Format::from_name(name).ok_or_else(|| {
-            let detail = format!("format is {name}; it can be json, ndjson, csv or arrow");
+            let detail = format!("format is {name}; it can be json, ndjson, csv, arrow or parquet");
             Problem::new(400, "unknown_format", &detail)
         });
     }
@@ -93,10 +111,39 @@ fn format(headers: &HeaderMap, field: Option<&str>) -> Result<Format, Problem> {
         Problem::new(
             406,
             "not_acceptable",
-            "Accept can be application/json, application/x-ndjson, text/csv or \
-             application/vnd.apache.arrow.stream",
+            "Accept can be application/json, application/x-ndjson, text/csv, \
+             application/vnd.apache.arrow.stream or application/vnd.apache.parquet",
         )
     })
+}
+
+/// Bounds of the request; what is beyond the limits is refused, not cut.
+fn bounds(request: &Request, limits: &Limits) -> Result<Bounds, Problem> {
+    let within = |name: &str, value: Option<u64>, most: u64| match value {
+        Some(value) if value == 0 || value > most => {
+            let detail = format!("{name} is {value}; it can be 1 to {most}");
+            Err(Problem::new(400, "invalid_bound", &detail))
+        }
+        other => Ok(other),
+    };
+    let longest = if request.by_itself { limits.job_deadline } else { limits.deadline };
+    let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+    let timeout_ms = within("timeout_ms", request.timeout_ms, longest_ms)?;
+    Ok(Bounds {
+        deadline: Some(timeout_ms.map_or(longest, Duration::from_millis)),
+        rows_max: within("max_rows", request.max_rows, limits.rows_max)?,
+    })
+}
+
+/// A position as a number, or position or instant as text.
+fn moment(value: &Value) -> Result<Moment, Problem> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => String::new(),
+    };
+    Moment::parse(&text)
+        .map_err(|error| Problem::new(400, "invalid_as_of", &format!("as_of: {error}")))
 }
 
 fn parameters(values: &[Value]) -> Result<Option<ParamValues>, Problem> {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::cancel::Cancels;
 use super::extended::Extended;
 use super::login::Login;
-use crate::analyzer::{AnalyzerState, Door, Question};
+use crate::analyzer::{AnalyzerState, Bounds, Door, Question};
 
 /// A connection.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ impl Connection {
             door: Door::Pgwire,
             sql,
             parameters: None,
+            as_of: None,
+            bounds: Bounds::default(),
             cancel,
             backend_pid: self.pid,
         })

@@ -25,7 +25,9 @@ use pgwire::messages::extendedquery::Execute;
 
 use super::command;
 use super::connection::Connection;
+use super::copy;
 use super::encode::{check_formats, fields, from_query, response};
+use crate::error::QueryError;
 
 /// A statement that was parsed, and planned once to learn its columns and parameters. It is planned again
 /// for each execution, on the snapshot of that moment.
@@ -60,7 +62,8 @@ impl QueryParser for Connection {
             let statement = crate::sql::parse_one(sql, limit)?;
             let mut prepared =
                 Prepared { sql: sql.to_owned(), statement, schema: None, parameters: Vec::new() };
-            if !command::is_command(&prepared.statement) {
+            let copied = copy::of(&prepared.statement, limit).transpose()?;
+            if copied.is_none() && !command::is_command(&prepared.statement) {
                 let snapshot = self.state.admit(&question.principal).await?;
                 let planning = self.state.plan(
                     snapshot,
@@ -178,7 +181,7 @@ impl ExtendedQueryHandler for Extended {
 
     async fn do_query<C>(
         &self,
-        _client: &mut C,
+        client: &mut C,
         portal: &Portal<Prepared>,
         _max_rows: usize,
     ) -> PgWireResult<Response>
@@ -191,10 +194,19 @@ impl ExtendedQueryHandler for Extended {
         let connection = &self.0;
         connection.principal()?;
         let prepared = &portal.statement.statement;
+        let mut question = connection.question(prepared.sql.clone())?;
+        let refused = |error: QueryError| from_query(&error, Some(&prepared.sql));
+        let limit = connection.state.engine.limits().sql_bytes_max;
+        if let Some((statement, copy)) =
+            copy::of(&prepared.statement, limit).transpose().map_err(refused)?
+        {
+            let answer =
+                connection.state.ask_parsed(question, Some(statement)).await.map_err(refused)?;
+            return Ok(Response::Execution(copy::send(client, answer, copy).await?));
+        }
         if prepared.schema.is_none() {
             return command::run(&prepared.statement);
         }
-        let mut question = connection.question(prepared.sql.clone())?;
         if portal.parameter_len() > 0 {
             check_formats(&portal.parameter_format, portal.parameter_len())?;
             let known: Vec<Option<&DataType>> =

@@ -6,6 +6,7 @@
 mod cancel;
 mod command;
 mod connection;
+mod copy;
 mod encode;
 mod extended;
 mod login;

@@ -14,11 +14,13 @@ use pgwire::messages::PgWireBackendMessage;
 
 use super::command;
 use super::connection::Connection;
+use super::copy;
 use super::encode::{from_query, response};
+use crate::error::QueryError;
 
 #[async_trait]
 impl SimpleQueryHandler for Connection {
-    async fn do_query<C>(&self, _client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore,
@@ -35,6 +37,12 @@ impl SimpleQueryHandler for Connection {
                 return Err(from_query(&error, Some(query)));
             }
         };
+        // Rows of a copy go out at once, the answers of other statements when all are there.
+        if statements.len() > 1 && statements.iter().any(copy::is_copy) {
+            let error = QueryError::Unsupported("COPY has to be sent by itself".to_owned());
+            let error = self.state.refuse(&self.question(query.to_owned())?, error).await;
+            return Err(from_query(&error, Some(query)));
+        }
         let mut responses = Vec::with_capacity(statements.len());
         for statement in statements {
             if command::is_command(&statement) {
@@ -42,12 +50,23 @@ impl SimpleQueryHandler for Connection {
                 continue;
             }
             let question = self.question(query.to_owned())?;
+            let (statement, copy) = match copy::of(&statement, limit).transpose() {
+                Ok(Some((statement, copy))) => (statement, Some(copy)),
+                Ok(None) => (statement, None),
+                Err(error) => {
+                    let error = self.state.refuse(&question, error).await;
+                    return Err(from_query(&error, Some(query)));
+                }
+            };
             let answer = self
                 .state
                 .ask_parsed(question, Some(statement))
                 .await
                 .map_err(|error| from_query(&error, Some(query)))?;
-            responses.push(Response::Query(response(answer, &Format::UnifiedText)?));
+            responses.push(match copy {
+                Some(copy) => Response::Execution(copy::send(client, answer, copy).await?),
+                None => Response::Query(response(answer, &Format::UnifiedText)?),
+            });
         }
         Ok(responses)
     }

@@ -13,8 +13,9 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::error::QueryError;
 
-/// Table functions that compute their rows from their arguments.
-const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "range", "unnest"];
+/// Table functions that compute their rows from their arguments, and those of the past ([`crate::past`]).
+const TABLE_FUNCTIONS: [&str; 7] =
+    ["as_of", "changes", "generate_series", "history", "range", "replay_check", "unnest"];
 
 /// Functions that a query must not call although the engine has them.
 const FORBIDDEN_FUNCTIONS: [&str; 1] = ["arrow_metadata"];

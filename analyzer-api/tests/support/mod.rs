@@ -23,7 +23,7 @@ use ledgerline_analyzer_api::{AnalyzerState, Engine, Limits, Ports};
 use ledgerline_event_store::memory::MemoryLog;
 use ledgerline_event_store::{Direction, EventReader, EventWriter, Filter};
 use ledgerline_projections::{
-    ColdFile, ColumnDef, ColumnType, Dimension, Snapshot, TableDef, TableSnapshot,
+    ColdFile, ColumnDef, ColumnType, Dimension, Past, Snapshot, TableDef, TableSnapshot,
 };
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Event, Position, Timestamp};
@@ -186,6 +186,10 @@ impl SnapshotSource for Snapshots {
     fn snapshot(&self, org_id: OrgId, _wait: Duration) -> Snapshotting<'_> {
         Box::pin(std::future::ready(self.0.get(&org_id).cloned()))
     }
+
+    fn past(&self, _org_id: OrgId) -> Option<Arc<Past>> {
+        None
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -273,17 +277,26 @@ pub fn world_with(limits: Limits) -> World {
     ]));
     let logs =
         Logs([ACME, GLOBEX].map(|org| (org, MemoryLog::new(org, || Timestamp::EPOCH))).into());
-    let ports = Ports {
-        snapshots: Arc::new(snapshots),
+    let ports = ports(Arc::new(snapshots), &logs);
+    World { state: AnalyzerState::new(Engine::new(limits).unwrap(), ports), logs, dir }
+}
+
+fn ports(snapshots: Arc<dyn SnapshotSource>, logs: &Logs) -> Ports {
+    Ports {
+        snapshots,
         logs: Arc::new(logs.clone()),
         recorder: Arc::new(LogRecorder::new(logs.clone())),
         authenticator: Arc::new(Tokens),
         scram: Arc::new(Users),
-    };
-    World { state: AnalyzerState::new(Engine::new(limits).unwrap(), ports), logs, dir }
+    }
 }
 
 impl World {
+    /// The same logs and users with other tables.
+    pub fn ports(&self, snapshots: Arc<dyn SnapshotSource>) -> Ports {
+        ports(snapshots, &self.logs)
+    }
+
     /// The access events on an organization's log.
     pub fn access_events(&self, org: OrgId) -> Vec<Event> {
         let filter = Filter { stream_prefixes: vec!["access-".into()], ..Filter::default() };

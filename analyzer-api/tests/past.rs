@@ -1,0 +1,280 @@
+//! Questions about the past, asked of real tables over a log in memory.
+
+mod support;
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledgerline_analyzer_api::past::Moment;
+use ledgerline_analyzer_api::ports::{SnapshotSource, Snapshotting};
+use ledgerline_analyzer_api::{AnalyzerState, Bounds, Door, Engine, Limits, QueryError, Question};
+use ledgerline_event_store::memory::MemoryLog;
+use ledgerline_event_store::{Append, EventReader as _, EventWriter as _};
+use ledgerline_projections::{Options, Past, Projections};
+use ledgerline_schemas::config::ChannelType;
+use ledgerline_schemas::event::Event;
+use ledgerline_schemas::event::interaction::{Direction, InteractionCreated, Relationship};
+use ledgerline_schemas::event::queue::{QueueEntered, QueueLeaveReason, QueueLeft, QueueSource};
+use ledgerline_schemas::id::{EventId, InteractionId, LegId, OrgId, QueueId};
+use ledgerline_schemas::{Actor, NewEvent, Position, StreamId, Timestamp};
+use support::{ACME, World, principal, world};
+use tokio_util::sync::CancellationToken;
+
+/// Calls on the log; each is three events: created, queue entered, queue left.
+const CALLS: u64 = 20;
+
+#[derive(Clone, Debug)]
+struct Live(Projections);
+
+impl SnapshotSource for Live {
+    fn snapshot(&self, _org_id: OrgId, wait: Duration) -> Snapshotting<'_> {
+        Box::pin(async move { Some(self.0.caught_up(wait).await) })
+    }
+
+    fn past(&self, _org_id: OrgId) -> Option<Arc<Past>> {
+        Some(self.0.past())
+    }
+}
+
+struct Analyzed {
+    state: AnalyzerState,
+    _dir: tempfile::TempDir,
+    _world: World,
+}
+
+fn append(log: &MemoryLog, serial: u64, event: impl Into<Event>) {
+    let event = event.into();
+    let new = NewEvent {
+        id: EventId::from_u128(u128::from(serial)),
+        stream: StreamId::new("test"),
+        event_type: event.event_type().into(),
+        time: Timestamp::EPOCH,
+        command_id: Default::default(),
+        correlation_id: Default::default(),
+        causation_id: None,
+        actor: Actor::router(),
+        config_position: Position(1),
+        traceparent: None,
+        data_subject_id: None,
+        payload: event.encode(),
+    };
+    log.submit(Append { events: vec![new], expected: Vec::new() }).expect("append");
+}
+
+thread_local! {
+    /// The clock of the log that this thread writes.
+    static SECONDS: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Event `n` is recorded at `n` seconds.
+async fn analyzed() -> Analyzed {
+    SECONDS.set(0);
+    let log = MemoryLog::new(ACME, || {
+        SECONDS.set(SECONDS.get() + 1);
+        Timestamp::from_millis(SECONDS.get() * 1_000)
+    });
+    for call in 1..=CALLS {
+        let interaction_id = InteractionId::from_u128(u128::from(call));
+        let (leg_id, queue_id) =
+            (LegId::from_u128(u128::from(call)), QueueId::from_u128(u128::from(call % 2)));
+        append(&log, call * 3, created(interaction_id));
+        append(&log, call * 3 + 1, entered(interaction_id, leg_id, queue_id));
+        let reason = QueueLeaveReason::Abandoned;
+        append(
+            &log,
+            call * 3 + 2,
+            QueueLeft { interaction_id, leg_id, queue_id, reason, wait_ms: 1_000 },
+        );
+    }
+    let dir = tempfile::tempdir().expect("dir");
+    let options = Options { flush_positions: 16, settle_positions: 4, ..Options::default() };
+    let reader: Arc<MemoryLog> = Arc::new(log.clone());
+    let projections =
+        Projections::start(reader, dir.path().to_owned(), options).expect("projections");
+    projections.wait_for(log.head()).await.expect("folded");
+    let mut world = world();
+    world.logs.0.insert(ACME, log);
+    let ports = world.ports(Arc::new(Live(projections)));
+    let state = AnalyzerState::new(Engine::new(Limits::default()).expect("engine"), ports);
+    Analyzed { state, _dir: dir, _world: world }
+}
+
+impl Analyzed {
+    async fn ask_as(
+        &self,
+        who: &str,
+        sql: &str,
+        as_of: Option<Moment>,
+    ) -> Result<(Position, String), QueryError> {
+        let question = Question {
+            principal: principal(who).expect("principal"),
+            door: Door::Cli,
+            sql: sql.to_owned(),
+            parameters: None,
+            as_of,
+            bounds: Bounds::default(),
+            cancel: CancellationToken::new(),
+            backend_pid: 0,
+        };
+        let mut answer = self.state.ask(question).await?;
+        let mut text = String::new();
+        while let Some(batch) = answer.next().await {
+            text.push_str(&ledgerline_analyzer_api::format::csv::lines(&batch?).expect("csv"));
+        }
+        Ok((answer.position(), text.replace("\r\n", " ").trim_end().to_owned()))
+    }
+
+    async fn ask(&self, sql: &str) -> String {
+        match self.ask_as("acme-administrator", sql, None).await {
+            Ok((_, text)) => text,
+            Err(error) => panic!("{sql}: {error}"),
+        }
+    }
+}
+
+/// Legs there are and legs that were left, after so many events.
+fn legs(position: u64) -> String {
+    let entered = (position + 1) / 3;
+    let left = position / 3;
+    format!("{entered},{left}")
+}
+
+#[tokio::test]
+async fn a_table_is_what_it_was_at_any_position() {
+    let it = analyzed().await;
+    for position in [0, 1, 2, 3, 15, 16, 17, 31, 32, 47, 50, 60] {
+        let sql = format!(
+            "select count(*), count(*) filter (where outcome = 'abandoned') \
+             from as_of('queue_leg', {position})"
+        );
+        assert_eq!(it.ask(&sql).await, legs(position), "{position}");
+    }
+}
+
+#[tokio::test]
+async fn past_and_present_meet_in_one_question() {
+    let it = analyzed().await;
+    let sql = "select (select count(*) from as_of('queue_leg', 20)), count(*) from queue_leg";
+    assert_eq!(it.ask(sql).await, "7,20");
+    let sql = "select count(*) from as_of('queue_leg', 30) then_ \
+               join as_of('queue_leg', 10) before on before.leg_id = then_.leg_id \
+               where before.outcome = 'open' and then_.outcome = 'abandoned'";
+    // Event 10 creates the fourth call; no leg is open then. After event 11 one is.
+    assert_eq!(it.ask(sql).await, "0");
+    assert_eq!(it.ask(&sql.replace(", 10)", ", 11)")).await, "1");
+}
+
+#[tokio::test]
+async fn a_whole_question_stands_at_an_earlier_moment() {
+    let it = analyzed().await;
+    let sql = "select count(*), current_position() from queue_leg";
+    let who = "acme-analyst";
+    for moment in [
+        Moment::At(Position(20)),
+        Moment::Recorded(Timestamp::from_millis(20_000)),
+        Moment::Recorded(Timestamp::from_millis(20_999)),
+    ] {
+        let (position, text) = it.ask_as(who, sql, Some(moment)).await.expect("answer");
+        assert_eq!((position, text.as_str()), (Position(20), "7,20"), "{moment:?}");
+    }
+    let early = Moment::Recorded(Timestamp::from_millis(999));
+    assert_eq!(it.ask_as(who, sql, Some(early)).await.expect("answer").1, "0,0");
+    let late = it.ask_as(who, sql, Some(Moment::At(Position(10_000)))).await.expect_err("late");
+    assert!(late.to_string().contains("position 10000 is not reached yet"), "{late}");
+}
+
+#[tokio::test]
+async fn instants_are_places_in_the_log() {
+    let it = analyzed().await;
+    let sql = "select position_at('1970-01-01T00:00:20Z'), position_at('1970-01-01 00:00:20.999'), \
+               position_at('1969-12-31')";
+    assert_eq!(it.ask(sql).await, "20,20,0");
+    let sql = "select count(*) from as_of('queue_leg', '1970-01-01 01:00:20+01:00')";
+    assert_eq!(it.ask(sql).await, "7");
+}
+
+#[tokio::test]
+async fn changes_and_histories_are_rows() {
+    let it = analyzed().await;
+    let sql =
+        "select change_position, change, outcome from changes('queue_leg', 16, 21) order by 1";
+    // Events 17 and 20 enter, 18 and 21 leave.
+    assert_eq!(
+        it.ask(sql).await,
+        "17,insert,open 18,update,abandoned 20,insert,open 21,update,abandoned"
+    );
+    let leg = LegId::from_u128(6);
+    let sql =
+        format!("select change_position, outcome from history('queue_leg', '{leg}') order by 1");
+    assert_eq!(it.ask(&sql).await, "17,open 18,abandoned");
+    let sql = format!("select count(*) from history('queue_leg', '{leg}', 18, 60)");
+    assert_eq!(it.ask(&sql).await, "0");
+    let sql =
+        "select count(*), bool_and(equal), sum(stored_rows) from replay_check('event_log', 0, 60)";
+    assert_eq!(it.ask(sql).await, "3,true,48");
+}
+
+#[tokio::test]
+async fn nobody_sees_in_the_past_what_is_not_theirs_now() {
+    let it = analyzed().await;
+    for sql in [
+        "select * from as_of('event_log', 5)",
+        "select * from changes('event_log', 0, 5)",
+        "select * from replay_check('event_log', 0, 5)",
+        "select * from past.t1",
+    ] {
+        let error = it.ask_as("acme-analyst", sql, None).await.expect_err(sql);
+        assert!(matches!(error, QueryError::Table(_)), "{sql}: {error}");
+    }
+    assert_eq!(it.ask("select count(*) from as_of('event_log', 5)").await, "5");
+    let refused = it.ask_as("acme-agent", "select * from as_of('queue_leg', 5)", None).await;
+    assert!(matches!(refused, Err(QueryError::NotAllowed(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_function_that_is_no_table_or_hides_a_clause_is_refused() {
+    let it = analyzed().await;
+    for (sql, expected) in [
+        ("select as_of('queue_leg', 5)", "as_of"),
+        ("select * from as_of('queue_leg', 5) tablesample bernoulli (1)", "TABLESAMPLE"),
+        ("select * from as_of('queue_leg', 5) with ordinality", "WITH ORDINALITY"),
+        ("delete from as_of('queue_leg', 5)", ""),
+    ] {
+        let error = it.ask_as("acme-administrator", sql, None).await.expect_err(sql).to_string();
+        assert!(error.contains(expected), "{sql}: {error}");
+    }
+}
+
+fn created(interaction_id: InteractionId) -> InteractionCreated {
+    InteractionCreated {
+        interaction_id,
+        channel_type: ChannelType::Voice,
+        channel_sub_type: None,
+        direction: Direction::Inbound,
+        entry_point_id: None,
+        origin: None,
+        destination: None,
+        customer_code: None,
+        parent_interaction_id: None,
+        relationship: Relationship::None,
+        reason: None,
+        preferred_agent_id: None,
+        campaign_id: None,
+        media_ref: None,
+    }
+}
+
+fn entered(interaction_id: InteractionId, leg_id: LegId, queue_id: QueueId) -> QueueEntered {
+    QueueEntered {
+        interaction_id,
+        leg_id,
+        queue_id,
+        leg_no: 1,
+        priority: 10,
+        wait_credit_ms: 0,
+        requirements: Vec::new(),
+        preferred_agent_id: None,
+        source: QueueSource::Flow,
+    }
+}
