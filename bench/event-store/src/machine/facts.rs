@@ -22,6 +22,9 @@ pub(crate) struct Facts {
     /// Memory that was used once before anything was measured, MiB.
     #[serde(default)]
     pub(crate) touched_mib: u64,
+    /// Whether the reporting of free pages to a host was switched off meanwhile.
+    #[serde(default)]
+    pub(crate) free_pages_kept: bool,
     /// Kernel release.
     pub(crate) kernel: String,
     /// Operating system.
@@ -63,6 +66,7 @@ impl Facts {
             virtual_machine: of(&cpuinfo, "flags").is_some_and(|it| it.contains("hypervisor")),
             memory_mib: memory_kib >> 10,
             touched_mib: 0,
+            free_pages_kept: false,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             system: of(&read("/etc/os-release"), "PRETTY_NAME").unwrap_or_default(),
             file_system: file_system(directory).unwrap_or_default(),

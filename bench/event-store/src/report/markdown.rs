@@ -22,7 +22,7 @@ fn write_report(out: &mut String, results: &Results) -> std::fmt::Result {
     let facts = &results.facts;
     writeln!(
         out,
-        "# Durable appends beside peers\n\n{}, {:.0} s. {} × {}{}, {} MiB ({} MiB of it used once before), {}, kernel {}, {}. Load \
+        "# Durable appends beside peers\n\n{}, {:.0} s. {} × {}{}, {} MiB ({} MiB of it used once before{}), {}, kernel {}, {}. Load \
          average {} at the start, {} at the end.\n",
         results.began,
         results.seconds,
@@ -31,6 +31,7 @@ fn write_report(out: &mut String, results: &Results) -> std::fmt::Result {
         if facts.virtual_machine { " (virtual machine)" } else { "" },
         facts.memory_mib,
         facts.touched_mib,
+        if facts.free_pages_kept { ", free pages not reported to the host" } else { "" },
         facts.file_system,
         facts.kernel,
         facts.system,

@@ -74,9 +74,16 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     // PostgreSQL's user has to get through to its own folder.
     std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o711))?;
     complain("using the free memory once, so that no row pays for its first use");
+    let kept = memory::keep();
+    if kept.changed() {
+        complain(
+            "free memory stays with this machine until the end: reporting it to the host is off",
+        );
+    }
     let touched_mib = memory::touch();
     let mut results = Results::begin(Facts::gather(scratch.path(), &programs));
     results.facts.touched_mib = touched_mib;
+    results.facts.free_pages_kept = kept.changed();
     for kind in Kind::ALL.into_iter().filter(|kind| options.wants_store(*kind)) {
         if let Some(reason) = programs.missing(kind) {
             complain(&format!("left out: {}: {reason}", kind.label()));

@@ -70,6 +70,9 @@ impl Client for Kurrent {
         let at = usize::try_from(index).unwrap_or(0) % CONNECTIONS;
         async move {
             let connection = self.connections.get(at).ok_or("no connection")?.clone();
+            // The client connects at its first call, and takes half a second over it.
+            let options = ReadAllOptions::default().max_count(1).authenticated(token());
+            while connection.read_all(&options).await?.next().await?.is_some() {}
             let options = AppendToStreamOptions::default().authenticated(token());
             Ok(Writer::Task(Box::new(Appender { connection, options })))
         }
