@@ -22,7 +22,7 @@ use ledgerline_schemas::Position;
 
 use crate::engine::{Engine, renamed};
 use crate::error::QueryError;
-use crate::functions::{service_level, session, single_value};
+use crate::functions::{self, session, single_value};
 use crate::govern::files::TableFiles;
 use crate::pg;
 use crate::ports::{may_measure, may_read_event_log};
@@ -116,12 +116,13 @@ impl SqlSession {
             .with_runtime_env(engine.query_runtime(TableFiles::new(files))?)
             .with_default_features()
             .build();
-        for aggregate in service_level::aggregates() {
+        for aggregate in functions::aggregates() {
             state.register_udaf(aggregate)?;
         }
         state.register_udaf(Arc::new(single_value::aggregate()))?;
         for function in session::functions(&identity)
             .into_iter()
+            .chain(functions::scalars())
             .chain(pg::functions::all(&model, engine.statics()))
         {
             state.register_udf(Arc::new(function))?;
@@ -131,6 +132,8 @@ impl SqlSession {
         catalog.register_schema("pg_catalog", pg_catalog)?;
         state.catalog_list().register_catalog(DATABASE.to_owned(), Arc::new(catalog));
 
+        // What `now()` is, for all of the query.
+        state.mark_start_execution();
         let aggregates = state.aggregate_functions().keys().cloned().collect();
         Ok(Self {
             vocabulary: rewrite::Vocabulary { pg_tables, aggregates },

@@ -1,6 +1,50 @@
-//! SQL functions: contact-center aggregates, and the scalar functions PostgreSQL clients expect.
+//! SQL functions: time, distributions and contact-center metrics, and the scalar functions PostgreSQL
+//! clients expect.
 
 pub(crate) mod per_row;
+mod scalar;
 pub mod service_level;
 pub(crate) mod session;
 pub(crate) mod single_value;
+pub(crate) mod spec;
+mod time;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+use spec::Spec;
+
+/// The aggregates for everybody.
+pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    service_level::aggregates()
+}
+
+/// The scalar functions for everybody that do not depend on the session.
+pub(crate) fn scalars() -> Vec<ScalarUDF> {
+    time::functions()
+}
+
+/// What a described function is to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One result for a row.
+    Scalar,
+    /// One result for a group.
+    Aggregate,
+}
+
+impl Kind {
+    /// What `pg_proc.prokind` has for it.
+    pub(crate) const fn catalog_letter(self) -> &'static str {
+        match self {
+            Self::Scalar => "f",
+            Self::Aggregate => "a",
+        }
+    }
+}
+
+/// Descriptions of the functions above, for the catalogs. The service levels have their own.
+pub(crate) fn specs() -> Vec<(&'static Spec, Kind)> {
+    time::specs().into_iter().map(|spec| (spec, Kind::Scalar)).collect()
+}

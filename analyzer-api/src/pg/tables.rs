@@ -338,7 +338,7 @@ fn functions(model: &Model) -> Vec<Row> {
     let one = |function: &super::model::Function| {
         row! {
             oid = function.oid, proname = function.name, pronamespace = PUBLIC, proowner = OWNER,
-            prolang = 12, prokind = if function.aggregate { "a" } else { "f" },
+            prolang = 12, prokind = function.kind.catalog_letter(),
             prosecdef = false, proleakproof = false, proisstrict = false, proretset = false,
             provolatile = "s", proparallel = "s", prorettype = result_type(function.result),
             prosrc = function.name,
