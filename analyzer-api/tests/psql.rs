@@ -170,6 +170,7 @@ async fn every_usual_listing_is_answered() {
         "\\det",
         "\\dew",
         "\\df+ sl*",
+        "\\df+ cc_*",
         "\\dg",
         "\\di",
         "\\dm",

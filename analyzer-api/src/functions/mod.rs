@@ -1,6 +1,8 @@
 //! SQL functions: time, distributions and contact-center metrics, and the scalar functions PostgreSQL
 //! clients expect.
 
+pub mod distribution;
+mod fold;
 pub(crate) mod per_row;
 mod scalar;
 pub mod service_level;
@@ -8,6 +10,7 @@ pub(crate) mod session;
 pub(crate) mod single_value;
 pub(crate) mod spec;
 mod time;
+mod wire;
 
 use std::sync::Arc;
 
@@ -17,12 +20,16 @@ use spec::Spec;
 
 /// The aggregates for everybody.
 pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
-    service_level::aggregates()
+    let mut all = service_level::aggregates();
+    all.extend(distribution::aggregates());
+    all
 }
 
 /// The scalar functions for everybody that do not depend on the session.
 pub(crate) fn scalars() -> Vec<ScalarUDF> {
-    time::functions()
+    let mut all = time::functions();
+    all.extend(distribution::functions());
+    all
 }
 
 /// What a described function is to a client.
@@ -46,5 +53,7 @@ impl Kind {
 
 /// Descriptions of the functions above, for the catalogs. The service levels have their own.
 pub(crate) fn specs() -> Vec<(&'static Spec, Kind)> {
-    time::specs().into_iter().map(|spec| (spec, Kind::Scalar)).collect()
+    let mut all: Vec<_> = time::specs().into_iter().map(|spec| (spec, Kind::Scalar)).collect();
+    all.extend(distribution::specs());
+    all
 }

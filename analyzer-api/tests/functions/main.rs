@@ -11,4 +11,5 @@
 mod support;
 
 mod ask;
+mod distribution;
 mod time;
