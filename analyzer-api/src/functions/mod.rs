@@ -3,6 +3,7 @@
 
 pub mod distribution;
 mod fold;
+mod metric;
 pub(crate) mod per_row;
 mod scalar;
 pub mod service_level;
@@ -21,6 +22,7 @@ use spec::Spec;
 /// The aggregates for everybody.
 pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
     let mut all = service_level::aggregates();
+    all.extend(metric::aggregates());
     all.extend(distribution::aggregates());
     all
 }
@@ -55,5 +57,6 @@ impl Kind {
 pub(crate) fn specs() -> Vec<(&'static Spec, Kind)> {
     let mut all: Vec<_> = time::specs().into_iter().map(|spec| (spec, Kind::Scalar)).collect();
     all.extend(distribution::specs());
+    all.extend(metric::specs().into_iter().map(|spec| (spec, Kind::Aggregate)));
     all
 }

@@ -12,4 +12,6 @@ mod support;
 
 mod ask;
 mod distribution;
+mod listing;
+mod metric;
 mod time;
