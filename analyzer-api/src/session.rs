@@ -22,7 +22,7 @@ use ledgerline_schemas::Position;
 
 use crate::engine::{Engine, renamed};
 use crate::error::QueryError;
-use crate::functions::{self, session, single_value};
+use crate::functions::{self, gapfill, session, single_value};
 use crate::govern::files::TableFiles;
 use crate::pg;
 use crate::ports::{may_measure, may_read_event_log};
@@ -127,6 +127,10 @@ impl SqlSession {
         {
             state.register_udf(Arc::new(function))?;
         }
+        for window in gapfill::windows() {
+            state.register_udwf(Arc::new(window))?;
+        }
+        state.register_udtf(gapfill::BINS, gapfill::bins());
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(public))?;
         catalog.register_schema("pg_catalog", pg_catalog)?;

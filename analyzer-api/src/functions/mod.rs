@@ -3,6 +3,7 @@
 
 pub mod distribution;
 mod fold;
+pub(crate) mod gapfill;
 mod metric;
 pub(crate) mod per_row;
 mod scalar;
@@ -41,13 +42,18 @@ pub(crate) enum Kind {
     Scalar,
     /// One result for a group.
     Aggregate,
+    /// One result for a row, from the rows of its window.
+    Window,
+    /// Rows.
+    Table,
 }
 
 impl Kind {
     /// What `pg_proc.prokind` has for it.
     pub(crate) const fn catalog_letter(self) -> &'static str {
         match self {
-            Self::Scalar => "f",
+            Self::Scalar | Self::Table => "f",
+            Self::Window => "w",
             Self::Aggregate => "a",
         }
     }
@@ -58,5 +64,6 @@ pub(crate) fn specs() -> Vec<(&'static Spec, Kind)> {
     let mut all: Vec<_> = time::specs().into_iter().map(|spec| (spec, Kind::Scalar)).collect();
     all.extend(distribution::specs());
     all.extend(metric::specs().into_iter().map(|spec| (spec, Kind::Aggregate)));
+    all.extend(gapfill::specs());
     all
 }

@@ -46,6 +46,8 @@ pub(crate) enum Type {
     LocalTime,
     Interval,
     Bytes,
+    /// Rows with the begin and the end of a bin. No argument is of this type.
+    Bins,
     /// Any value that has an order: text, number, time, date or boolean.
     Any,
 }
@@ -67,6 +69,7 @@ impl Type {
             Self::LocalTime => "timestamp without time zone",
             Self::Interval => "interval",
             Self::Bytes => "bytea",
+            Self::Bins => "TABLE(bin timestamp with time zone, bin_end timestamp with time zone)",
             Self::Any => "anyelement",
         }
     }
@@ -82,6 +85,7 @@ impl Type {
             Self::LocalTime => "a timestamp without time zone",
             Self::Interval => "an interval",
             Self::Bytes => "bytes, such as another function gave",
+            Self::Bins => "rows of bins",
             Self::Any => "text, a number, a timestamp, a date or a boolean",
         }
     }
@@ -107,6 +111,7 @@ impl Type {
                 (text || matches!(given, D::Interval(_)), D::Interval(IntervalUnit::MonthDayNano))
             }
             Self::Bytes => (matches!(given, D::Binary | D::LargeBinary | D::BinaryView), D::Binary),
+            Self::Bins => return None,
             Self::Any => return any(given),
         };
         (fits || null).then_some(becomes)

@@ -187,6 +187,7 @@ pub(crate) fn result_type(name: &str) -> i64 {
         "timestamp with time zone" => 1184,
         "timestamp without time zone" => 1114,
         "anyelement" => 2283,
+        table if table.starts_with("TABLE") => 2249,
         _ => 25,
     }
 }

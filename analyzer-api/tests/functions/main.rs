@@ -12,6 +12,7 @@ mod support;
 
 mod ask;
 mod distribution;
+mod gapfill;
 mod listing;
 mod metric;
 mod time;
