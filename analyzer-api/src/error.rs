@@ -158,6 +158,9 @@ impl From<DataFusionError> for QueryError {
     }
 }
 
+/// How the planner wraps what a function says about the types of its arguments.
+const MISFIT: &str = "user-defined coercion failed with: ";
+
 fn from_root(root: &DataFusionError) -> QueryError {
     match root {
         DataFusionError::SQL(error, _) => QueryError::from_parser(error),
@@ -169,7 +172,13 @@ fn from_root(root: &DataFusionError) -> QueryError {
         },
         DataFusionError::Plan(text) => from_plan(text),
         DataFusionError::NotImplemented(text) => QueryError::Unsupported(text.clone()),
-        DataFusionError::Execution(text) => QueryError::Value(text.clone()),
+        DataFusionError::Execution(text) => match text.split_once(MISFIT) {
+            Some((_, reason)) => {
+                let reason = reason.strip_prefix("Error during planning: ").unwrap_or(reason);
+                QueryError::Function(reason.to_owned())
+            }
+            None => QueryError::Value(text.clone()),
+        },
         DataFusionError::ArrowError(error, _) => match error.as_ref() {
             ArrowError::ExternalError(inner) => external(inner.as_ref()),
             // What a spill file refuses comes back through the writer of Arrow.
@@ -222,6 +231,14 @@ fn from_plan(text: &str) -> QueryError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_function_says_about_its_arguments_is_kept() {
+        let text =
+            format!("Function 'f' {MISFIT}Error during planning: function f: x must be text");
+        let error = QueryError::from(DataFusionError::Execution(text));
+        assert_eq!(error, QueryError::Function("function f: x must be text".to_owned()));
+    }
 
     #[test]
     fn a_syntax_error_names_its_place() {

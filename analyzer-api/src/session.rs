@@ -23,7 +23,7 @@ use ledgerline_schemas::Position;
 
 use crate::engine::{Engine, renamed};
 use crate::error::QueryError;
-use crate::functions::{service_level, session, single_value};
+use crate::functions::{self, gapfill, session, single_value};
 use crate::govern::files::TableFiles;
 use crate::past;
 use crate::pg;
@@ -137,16 +137,21 @@ impl SqlSession {
             .with_runtime_env(engine.query_runtime(TableFiles::new(files))?)
             .with_default_features()
             .build();
-        for aggregate in service_level::aggregates() {
+        for aggregate in functions::aggregates() {
             state.register_udaf(aggregate)?;
         }
         state.register_udaf(Arc::new(single_value::aggregate()))?;
         for function in session::functions(&identity)
             .into_iter()
+            .chain(functions::scalars())
             .chain(pg::functions::all(&model, engine.statics()))
         {
             state.register_udf(Arc::new(function))?;
         }
+        for window in gapfill::windows() {
+            state.register_udwf(Arc::new(window))?;
+        }
+        state.register_udtf(gapfill::BINS, gapfill::bins());
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(public))?;
         catalog.register_schema("pg_catalog", pg_catalog)?;
@@ -155,6 +160,8 @@ impl SqlSession {
         }
         state.catalog_list().register_catalog(DATABASE.to_owned(), Arc::new(catalog));
 
+        // What `now()` is, for all of the query.
+        state.mark_start_execution();
         let aggregates = state.aggregate_functions().keys().cloned().collect();
         Ok(Self {
             vocabulary: rewrite::Vocabulary { pg_tables, aggregates },

@@ -156,7 +156,7 @@ async fn databases_schemas_roles_and_functions() {
     let line = "public|sl_ignore|double precision|\
                 outcome text, queue_duration_ms bigint, threshold_ms bigint|agg";
     assert!(text.contains(line), "{text}");
-    assert_eq!(text.matches("|agg\n").count(), 4, "{text}");
+    assert_eq!(text.matches("|agg\n").count(), 7, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -170,6 +170,7 @@ async fn every_usual_listing_is_answered() {
         "\\det",
         "\\dew",
         "\\df+ sl*",
+        "\\df+ cc_*",
         "\\dg",
         "\\di",
         "\\dm",

@@ -240,7 +240,7 @@ fn descriptions(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarU
         let (m, fixed) = (Arc::clone(model), Arc::clone(statics));
         function(name, DataType::Utf8, move |args| {
             let of = |oid| match m.function(oid) {
-                Some(function) => Some(function.arguments.to_owned()),
+                Some(function) => Some(function.arguments.clone()),
                 None => fixed.function_arguments(oid),
             };
             Ok(int(args, 0).and_then(of).into())

@@ -5,6 +5,7 @@ use ledgerline_access::{Principal, Role};
 use ledgerline_projections::{ColumnType, TableDef, TableSnapshot};
 
 use crate::functions::service_level::Definition;
+use crate::functions::{self, Kind};
 use crate::session::Identity;
 
 /// Namespace of PostgreSQL's own objects.
@@ -40,9 +41,9 @@ pub(crate) struct Table {
 pub(crate) struct Function {
     pub(crate) oid: i64,
     pub(crate) name: &'static str,
-    pub(crate) arguments: &'static str,
+    pub(crate) arguments: String,
     pub(crate) result: &'static str,
-    pub(crate) aggregate: bool,
+    pub(crate) kind: Kind,
     pub(crate) doc: &'static str,
 }
 
@@ -137,20 +138,28 @@ fn functions() -> Vec<Function> {
     let levels = Definition::ALL.into_iter().map(|definition| Function {
         oid: 0,
         name: definition.function_name(),
-        arguments: "outcome text, queue_duration_ms bigint, threshold_ms bigint",
+        arguments: "outcome text, queue_duration_ms bigint, threshold_ms bigint".to_owned(),
         result: "double precision",
-        aggregate: true,
+        kind: Kind::Aggregate,
         doc: definition.doc(),
     });
     let position = Function {
         oid: 0,
         name: "current_position",
-        arguments: "",
+        arguments: String::new(),
         result: "bigint",
-        aggregate: false,
+        kind: Kind::Scalar,
         doc: "position of the log at which the answer is true",
     };
-    let mut functions: Vec<Function> = levels.chain([position]).collect();
+    let described = functions::specs().into_iter().map(|(spec, kind)| Function {
+        oid: 0,
+        name: spec.name,
+        arguments: spec.listed_arguments(),
+        result: spec.result.sql(),
+        kind,
+        doc: spec.doc,
+    });
+    let mut functions: Vec<Function> = levels.chain([position]).chain(described).collect();
     for (oid, function) in (FIRST_FUNCTION..).zip(&mut functions) {
         function.oid = oid;
     }
@@ -174,6 +183,11 @@ pub(crate) fn result_type(name: &str) -> i64 {
     match name {
         "double precision" => 701,
         "bigint" => 20,
+        "bytea" => 17,
+        "timestamp with time zone" => 1184,
+        "timestamp without time zone" => 1114,
+        "anyelement" => 2283,
+        table if table.starts_with("TABLE") => 2249,
         _ => 25,
     }
 }

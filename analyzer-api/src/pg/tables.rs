@@ -10,6 +10,7 @@ use super::model::{
 };
 use super::rows::{Kind, Row, batch, schema};
 use super::statics::{StaticCatalog, Table};
+use crate::functions::Kind as FunctionKind;
 use crate::functions::session::{SETTINGS, setting};
 
 /// Their names.
@@ -338,8 +339,8 @@ fn functions(model: &Model) -> Vec<Row> {
     let one = |function: &super::model::Function| {
         row! {
             oid = function.oid, proname = function.name, pronamespace = PUBLIC, proowner = OWNER,
-            prolang = 12, prokind = if function.aggregate { "a" } else { "f" },
-            prosecdef = false, proleakproof = false, proisstrict = false, proretset = false,
+            prolang = 12, prokind = function.kind.catalog_letter(),
+            prosecdef = false, proleakproof = false, proisstrict = false, proretset = function.kind == FunctionKind::Table,
             provolatile = "s", proparallel = "s", prorettype = result_type(function.result),
             prosrc = function.name,
         }

@@ -7,15 +7,24 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DescribeAlias, Expr, Function, GroupByExpr, JoinOperator, Query, Select, SelectFlavor, SetExpr,
-    Statement, TableFactor, Visit, Visitor,
+    DescribeAlias, Expr, Function, FunctionArguments, GroupByExpr, JoinOperator, Query, Select,
+    SelectFlavor, SetExpr, Statement, TableFactor, Visit, Visitor, WindowType,
 };
 
 use crate::error::QueryError;
+use crate::functions::gapfill;
 
 /// Table functions that compute their rows from their arguments, and those of the past ([`crate::past`]).
-const TABLE_FUNCTIONS: [&str; 7] =
-    ["as_of", "changes", "generate_series", "history", "range", "replay_check", "unnest"];
+const TABLE_FUNCTIONS: [&str; 8] = [
+    "as_of",
+    "changes",
+    gapfill::BINS,
+    "generate_series",
+    "history",
+    "range",
+    "replay_check",
+    "unnest",
+];
 
 /// Functions that a query must not call although the engine has them.
 const FORBIDDEN_FUNCTIONS: [&str; 1] = ["arrow_metadata"];
@@ -247,10 +256,10 @@ impl Visitor for Walk {
             name,
             uses_odbc_syntax,
             parameters: _,
-            args: _,
-            filter: _,
-            null_treatment: _,
-            over: _,
+            args,
+            filter,
+            null_treatment,
+            over,
             within_group: _,
         }) = expr
         else {
@@ -260,6 +269,26 @@ impl Visitor for Walk {
         let function = last_part(&name.to_string());
         if FORBIDDEN_FUNCTIONS.contains(&function.as_str()) {
             return ControlFlow::Break(not_allowed(&format!("function {function}")));
+        }
+        if gapfill::OVER_ORDER.contains(&function.as_str()) {
+            let ordered = match over {
+                Some(WindowType::WindowSpec(window)) if !window.order_by.is_empty() => window,
+                _ => {
+                    return ControlFlow::Break(QueryError::Function(format!(
+                        "function {function} needs OVER (… ORDER BY …)"
+                    )));
+                }
+            };
+            // The planner would take these and do nothing with them.
+            let distinct = matches!(args, FunctionArguments::List(list)
+                if list.duplicate_treatment.is_some() || !list.clauses.is_empty());
+            refuse::<()>(
+                ordered.window_frame.is_some()
+                    || filter.is_some()
+                    || null_treatment.is_some()
+                    || distinct,
+                &format!("a frame, FILTER, DISTINCT or null treatment of function {function}"),
+            )?;
         }
         ControlFlow::Continue(())
     }
