@@ -27,6 +27,8 @@ pub(super) struct Earlier {
     pub(super) lines: BTreeMap<CommandId, Seen>,
     /// Reasons of refused lines, by file and line.
     pub(super) rejected: BTreeMap<(ImportId, u64), String>,
+    /// Position of the newest configuration event, whoever made it.
+    pub(super) config_position: Position,
 }
 
 impl Earlier {
@@ -40,12 +42,16 @@ impl Earlier {
         for recorded in log.scan(Position::START) {
             let recorded = recorded?;
             let header = &recorded.header;
+            if header.event_type.starts_with("config.") {
+                earlier.config_position = header.position;
+                continue;
+            }
             if header.actor != *actor {
                 continue;
             }
             let Ok(event) = recorded.decode() else { continue };
             match &event {
-                Event::Config(_) | Event::ImportBatchCompleted(_) => continue,
+                Event::ImportBatchCompleted(_) => continue,
                 Event::ImportBatchStarted(_) if header.command_id != key_mark => {
                     return Err(ImportError::OtherKeys);
                 }

@@ -33,7 +33,7 @@ pub(super) struct Roster<'a> {
     queues: BTreeSet<String>,
     agents: BTreeSet<String>,
     pauses: BTreeSet<String>,
-    /// Position of the newest configuration event among them.
+    /// Position of the newest configuration event.
     pub(super) newest: Position,
 }
 
@@ -41,6 +41,7 @@ impl<'a> Roster<'a> {
     pub(super) const fn new(
         configuration: Configuration<'a>,
         mapping: &'a QueueLogMapping,
+        newest: Position,
     ) -> Self {
         Self {
             configuration,
@@ -48,7 +49,7 @@ impl<'a> Roster<'a> {
             queues: BTreeSet::new(),
             agents: BTreeSet::new(),
             pauses: BTreeSet::new(),
-            newest: Position::START,
+            newest,
         }
     }
 
