@@ -264,6 +264,8 @@ pub(crate) struct Import {
 pub(crate) enum ImportVerb {
     /// Call records, one row a call.
     CallRecords(CallRecords),
+    /// The queue log of Asterisk, with everything that is in it: calls, offers, log-ins, pauses.
+    AsteriskQueueLog(AsteriskQueueLog),
 }
 
 #[derive(Debug, Args)]
@@ -274,6 +276,26 @@ pub(crate) struct CallRecords {
     /// A built-in mapping (`anonymous-bank`) or a mapping file (TOML).
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) mapping: String,
+    /// Data directory; made if absent.
+    #[arg(long, value_name = "DIR", default_value = "./ledgerline-data")]
+    pub(crate) data: PathBuf,
+    /// Organization of its own for the history; the mapping's name when left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) org: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AsteriskQueueLog {
+    /// The files, in any order, packed with gzip or not. Give rotated ones together.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// A mapping file (TOML): agents, pauses, queues, what becomes of callers' numbers.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// End interactions that are open and had no line in this many hours before the last one; without it
+    /// they stay open, to be continued by the next file.
+    #[arg(long, value_name = "HOURS")]
+    pub(crate) end_open: Option<u64>,
     /// Data directory; made if absent.
     #[arg(long, value_name = "DIR", default_value = "./ledgerline-data")]
     pub(crate) data: PathBuf,

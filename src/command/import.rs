@@ -3,18 +3,27 @@
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ledgerline_ingest::import::{Mapping, Phase, Progress, Source, call_records};
+use ledgerline_ingest::import::{
+    Mapping, Phase, Progress, QueueLogMapping, Source, call_records, queue_logs,
+};
 
-use crate::cli::{Import, ImportVerb};
+use crate::cli::{AsteriskQueueLog, CallRecords, Import, ImportVerb};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
 use crate::keys;
 use crate::organization::{now, open_log};
 use crate::output::{print, say};
 
-/// Imports every file, one after the other.
+/// Imports files.
 pub(crate) async fn run(arguments: Import) -> Result<(), Failure> {
-    let ImportVerb::CallRecords(arguments) = arguments.verb;
+    match arguments.verb {
+        ImportVerb::CallRecords(arguments) => import_call_records(arguments).await,
+        ImportVerb::AsteriskQueueLog(arguments) => import_queue_logs(arguments).await,
+    }
+}
+
+/// Imports every file, one after the other.
+async fn import_call_records(arguments: CallRecords) -> Result<(), Failure> {
     let mapping = mapping(&arguments.mapping)?;
     let data = DataDir::create(&arguments.data, false)?;
     let _held = data.hold()?;
@@ -44,6 +53,50 @@ pub(crate) async fn run(arguments: Import) -> Result<(), Failure> {
         return Err(Failure::data(format!("{rejected} rows were rejected; they are listed above")));
     }
     Ok(())
+}
+
+/// Imports all files as the one log that they are.
+async fn import_queue_logs(arguments: AsteriskQueueLog) -> Result<(), Failure> {
+    let mapping = match &arguments.mapping {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
+            QueueLogMapping::from_toml(&text)
+                .map_err(|error| Failure::data(format!("{}: {error}", path.display())))?
+        }
+        None => QueueLogMapping::default(),
+    };
+    let mut files = Vec::new();
+    for path in &arguments.files {
+        let bytes = std::fs::read(path)
+            .map_err(|error| Failure::file(format!("{}: {error}", path.display())))?;
+        files.push((path.display().to_string(), bytes));
+    }
+    let data = DataDir::create(&arguments.data, false)?;
+    let _held = data.hold()?;
+    let org = arguments.org.clone().unwrap_or_else(|| mapping.name().to_owned());
+    let known = data.make_organization(&org)?;
+    let keyring = keys::open(&data, None)?;
+    let log = open_log(&data, &known)?;
+    let imported_at = now();
+    let sources: Vec<Source<'_>> =
+        files.iter().map(|(name, bytes)| Source { name, bytes, imported_at }).collect();
+    let bar = progress_bar("queue log");
+    let shown = bar.clone();
+    let report = queue_logs(&*log, &keyring, &mapping, &sources, arguments.end_open, &mut |it| {
+        show(&shown, it);
+    })
+    .await
+    .map_err(|error| Failure::data(error.to_string()))?;
+    bar.finish_and_clear();
+    print(&report.to_string());
+    say(&format!("organization {} ({})", known.name, known.org_id));
+    match report.counts().rejected {
+        0 => Ok(()),
+        rejected => {
+            Err(Failure::data(format!("{rejected} lines were rejected; they are listed above")))
+        }
+    }
 }
 
 fn mapping(wanted: &str) -> Result<Mapping, Failure> {

@@ -4,6 +4,7 @@ use ledgerline_schemas::Event;
 use ledgerline_schemas::event::agent::StateCause;
 use ledgerline_schemas::event::queue::QueueLeaveReason;
 use ledgerline_schemas::event::routing::{Candidate, RoutingDecisionMade, TieBreak};
+use ledgerline_schemas::id::DecisionId;
 
 use super::names::Names;
 
@@ -20,6 +21,9 @@ pub(super) fn reason(event: &Event, names: &Names) -> Option<String> {
         },
         Event::QueueGroupEscalated(it) => {
             format!("the wait of the group was over ({})", it.trigger.name())
+        }
+        Event::OfferMade(it) if it.decision_id == DecisionId::default() => {
+            "how the agent was chosen is not recorded (imported)".to_owned()
         }
         Event::OfferMade(it) => {
             format!(

@@ -8,7 +8,16 @@ use ledgerline_schemas::event::import::{
 use ledgerline_schemas::id::{CommandId, CorrelationId, EventId, ImportId};
 use ledgerline_schemas::{Actor, NewEvent, Position, StreamId, Timestamp};
 
-use super::report::{ImportReport, RejectedRow};
+use super::report::RejectedRow;
+
+/// What an import counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    pub(super) rows: u64,
+    pub(super) interactions: u64,
+    pub(super) skipped: u64,
+    pub(super) rejected: u64,
+}
 
 /// The stream of one import. The id of each of its events follows from what the event says, so that a
 /// repeated import adds none, and one that ended differently adds what is different.
@@ -39,15 +48,15 @@ impl Batch<'_> {
         self.append(&format!("rejected:{}:{}", row.line, row.reason), rejected.into())
     }
 
-    pub(super) fn completed(&self, report: &ImportReport) -> Append {
+    pub(super) fn completed(&self, counted: Counted) -> Append {
         let completed = ImportBatchCompleted {
             import_id: self.import_id,
             mapping: self.mapping.to_owned(),
             file_sha256: self.file_sha256.to_owned(),
-            rows: report.rows,
-            interactions: report.interactions,
-            skipped: report.skipped,
-            rejected: report.rejected.len() as u64,
+            rows: counted.rows,
+            interactions: counted.interactions,
+            skipped: counted.skipped,
+            rejected: counted.rejected,
         };
         let name = format!(
             "completed:{}:{}:{}:{}",

@@ -5,7 +5,7 @@ use ledgerline_schemas::id::OrgId;
 
 /// Bytes of the keyed hash in an agent's code: 40 bits, for at most some thousand agents.
 const AGENT_CODE_BYTES: usize = 5;
-/// Bytes of the keyed hash in a customer's code: 64 bits, for at most some million customers.
+/// Bytes of the keyed hash in a customer's or number's code: 64 bits, for at most some million of them.
 const CUSTOMER_CODE_BYTES: usize = 8;
 
 /// Makes codes: keyed hashes, so that nobody without the organization's key can test a guessed name.
@@ -22,6 +22,10 @@ impl Coder<'_> {
 
     pub(super) fn customer(&self, id: &str) -> Result<String, CryptError> {
         self.code("customer", CUSTOMER_CODE_BYTES, id)
+    }
+
+    pub(super) fn number(&self, number: &str) -> Result<String, CryptError> {
+        self.code("number", CUSTOMER_CODE_BYTES, number)
     }
 
     fn code(&self, kind: &str, bytes: usize, value: &str) -> Result<String, CryptError> {

@@ -2,19 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ledgerline_event_store::{Append, Direction, EventReader};
+use ledgerline_schemas::Position;
 use ledgerline_schemas::config::{
-    Activity, ActivityKind, EntityKind, EntryPoint, Flow, Queue, User, WaitCredit,
+    Activity, ActivityKind, ChannelType, EntityKind, EntryPoint, Flow, Queue, User, WaitCredit,
 };
-use ledgerline_schemas::document::Document;
-use ledgerline_schemas::event::{ConfigChange, ConfigVerb, Event};
-use ledgerline_schemas::id::{CommandId, CorrelationId, EntityId, EntryPointId, FlowId, QueueId};
-use ledgerline_schemas::id::{OrgId, UserId};
-use ledgerline_schemas::{Actor, NewEvent, Position, StreamId, Timestamp, Version};
-use serde::Serialize;
+use ledgerline_schemas::id::{EntryPointId, FlowId, QueueId, UserId};
 
+use super::configuration::Configuration;
 use super::error::ImportError;
-use super::ids::Ids;
 use super::mapping::Mapping;
 use super::pipeline::Pipeline;
 use super::row::Row;
@@ -49,13 +44,8 @@ pub(super) struct Entities {
 
 /// Creates entities that are not there yet.
 pub(super) struct EntityMaker<'a> {
-    pub(super) log: &'a dyn EventReader,
-    pub(super) org_id: OrgId,
+    pub(super) configuration: Configuration<'a>,
     pub(super) mapping: &'a Mapping,
-    pub(super) ids: Ids,
-    pub(super) actor: &'a Actor,
-    /// When the imported history begins: from then on the configuration is in force.
-    pub(super) since: Timestamp,
 }
 
 impl EntityMaker<'_> {
@@ -90,7 +80,9 @@ impl EntityMaker<'_> {
                 default_dn: None,
                 active: true,
             };
-            let (id, _) = self.entity(EntityKind::User, code, &user, pipeline, &mut newest).await?;
+            let made =
+                self.configuration.entity(EntityKind::User, code, &user, pipeline, &mut newest);
+            let (id, _) = made.await?;
             agents.insert(code.to_owned(), UserId::new(id.uuid()));
         }
         Ok(Entities { flow, queues, agents, config_position: newest })
@@ -114,8 +106,10 @@ impl EntityMaker<'_> {
             start: "imported".to_owned(),
             activities: BTreeMap::from([("imported".to_owned(), activity)]),
         };
-        let (flow_id, _) =
-            self.entity(EntityKind::Flow, &flow.name, &flow, pipeline, newest).await?;
+        let (flow_id, _) = self
+            .configuration
+            .entity(EntityKind::Flow, &flow.name, &flow, pipeline, newest)
+            .await?;
         let flow_id = FlowId::new(flow_id.uuid());
         let entry_point = EntryPoint {
             name: spec.entry_point.clone(),
@@ -126,6 +120,7 @@ impl EntityMaker<'_> {
             active: true,
         };
         let (id, _) = self
+            .configuration
             .entity(EntityKind::EntryPoint, &spec.entry_point, &entry_point, pipeline, newest)
             .await?;
         Ok(Some((EntryPointId::new(id.uuid()), flow_id)))
@@ -137,80 +132,34 @@ impl EntityMaker<'_> {
         pipeline: &mut Pipeline<'_>,
         newest: &mut Position,
     ) -> Result<ImportedQueue, ImportError> {
-        let defaults = serde_json::json!({
-            "name": spec.name(),
-            "channel_type": self.mapping.spec.channel,
-            "routing_type": spec.routing_type,
-            "service_level_threshold_ms": spec.service_level_threshold_ms,
-            "wait_credits": spec.wait_credits,
-            "timezone": self.mapping.spec.timezone,
-        });
-        let queue: Queue =
-            serde_json::from_value(defaults).map_err(|error| ImportError::Document {
-                entity: format!("queue {:?}", spec.name()),
-                reason: error.to_string(),
-            })?;
-        let (id, in_force) =
-            self.entity(EntityKind::Queue, spec.name(), &queue, pipeline, newest).await?;
+        let queue = queue(spec, self.mapping.spec.channel, &self.mapping.spec.timezone)?;
+        let (id, in_force) = self
+            .configuration
+            .entity(EntityKind::Queue, spec.name(), &queue, pipeline, newest)
+            .await?;
         Ok(ImportedQueue {
             queue_id: QueueId::new(id.uuid()),
             wait_credits: in_force.map_or(queue.wait_credits, |queue: Queue| queue.wait_credits),
         })
     }
+}
 
-    /// The id of an entity and, if somebody configured it before, the document in force.
-    async fn entity<T: Serialize + serde::de::DeserializeOwned>(
-        &self,
-        kind: EntityKind,
-        name: &str,
-        document: &T,
-        pipeline: &mut Pipeline<'_>,
-        newest: &mut Position,
-    ) -> Result<(EntityId, Option<T>), ImportError> {
-        let invalid = |error: serde_json::Error| ImportError::Document {
-            entity: format!("{} {name:?}", kind.name()),
-            reason: error.to_string(),
-        };
-        let entity_id = kind.derive_id(self.org_id, name);
-        let stream = StreamId::config(entity_id);
-        let last = self.log.read_stream(&stream, Version(u64::MAX), Direction::Backward, 1)?.pop();
-        if let Some(recorded) = last {
-            *newest = (*newest).max(recorded.header.position);
-            let in_force = match recorded.decode() {
-                Ok(Event::Config(ConfigChange { after: Some(after), .. })) => {
-                    Some(after.parse().map_err(invalid)?)
-                }
-                _ => None,
-            };
-            return Ok((entity_id, in_force));
-        }
-        let id = self.ids.entity(kind.name(), name);
-        let event = Event::Config(ConfigChange {
-            kind,
-            verb: ConfigVerb::Created,
-            entity_id,
-            entity_version: 1,
-            before_sha256: None,
-            after: Some(Document::of(document).map_err(invalid)?),
-            changed_paths: vec![String::new()],
-            reason: Some(format!("import by mapping {}", self.mapping.name())),
-        });
-        let new = NewEvent {
-            id,
-            stream,
-            event_type: event.event_type().into(),
-            time: self.since,
-            command_id: CommandId::new(id.uuid()),
-            correlation_id: CorrelationId::new(entity_id.uuid()),
-            causation_id: None,
-            actor: self.actor.clone(),
-            config_position: *newest,
-            traceparent: None,
-            data_subject_id: None,
-            payload: event.encode(),
-        };
-        let appended = pipeline.append(0, Append { events: vec![new], expected: vec![] }).await?;
-        *newest = (*newest).max(appended.last);
-        Ok((entity_id, None))
-    }
+/// The document of a queue.
+pub(super) fn queue(
+    spec: &QueueSpec,
+    channel: ChannelType,
+    timezone: &str,
+) -> Result<Queue, ImportError> {
+    let document = serde_json::json!({
+        "name": spec.name(),
+        "channel_type": channel,
+        "routing_type": spec.routing_type,
+        "service_level_threshold_ms": spec.service_level_threshold_ms,
+        "wait_credits": spec.wait_credits,
+        "timezone": timezone,
+    });
+    serde_json::from_value(document).map_err(|error| ImportError::Document {
+        entity: format!("queue {:?}", spec.name()),
+        reason: error.to_string(),
+    })
 }

@@ -52,6 +52,12 @@ pub enum ImportError {
     /// The log cannot be read.
     #[error("the log cannot be read back")]
     Read(#[from] ReadError),
+    /// Lines that are on the log could not be known again.
+    #[error(
+        "the organization's earlier imports by this mapping were made with other keys, so their lines \
+         would not be known again; bring back the key file, or import into another organization"
+    )]
+    OtherKeys,
     /// The keys for codes cannot be used.
     #[error("codes for agents and customers cannot be made")]
     Crypt(#[from] CryptError),

@@ -35,7 +35,7 @@ pub enum MappingError {
 }
 
 impl MappingError {
-    fn key(key: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(super) fn key(key: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Key { key: key.into(), reason: reason.into() }
     }
 }
@@ -79,7 +79,7 @@ impl Mapping {
     pub fn from_toml(text: &str) -> Result<Self, MappingError> {
         let spec: Spec = toml::from_str(text)
             .map_err(|error| MappingError::Toml { reason: error.to_string() })?;
-        check_name(&spec)?;
+        check_mapping_name(&spec.name)?;
         check_keys(&spec)?;
         check_times(&spec)?;
         check_values(&spec)?;
@@ -125,12 +125,10 @@ fn one_byte(key: &str, text: &str) -> Result<u8, MappingError> {
     }
 }
 
-fn check_name(spec: &Spec) -> Result<(), MappingError> {
+/// Whether a mapping may have this name.
+pub(super) fn check_mapping_name(name: &str) -> Result<(), MappingError> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if spec.name.is_empty()
-        || spec.name.len() > MAPPING_NAME_BYTES_MAX
-        || !spec.name.bytes().all(plain)
-    {
+    if name.is_empty() || name.len() > MAPPING_NAME_BYTES_MAX || !name.bytes().all(plain) {
         return Err(MappingError::key("name", "it is not 1 to 40 characters of a-z 0-9 -"));
     }
     Ok(())
@@ -211,9 +209,14 @@ fn check_values(spec: &Spec) -> Result<(), MappingError> {
     if let Some(agent) = &spec.agent {
         entity_name("agent.unnamed_code", &agent.unnamed_code)?;
     }
-    for (index, queue) in spec.queue.iter().enumerate() {
+    check_queues(&spec.queue)
+}
+
+/// Whether `[[queue]]` can be read.
+pub(super) fn check_queues(queues: &[QueueSpec]) -> Result<(), MappingError> {
+    for (index, queue) in queues.iter().enumerate() {
         entity_name("queue.name", queue.name())?;
-        if spec.queue.iter().skip(index + 1).any(|other| other.value == queue.value) {
+        if queues.iter().skip(index + 1).any(|other| other.value == queue.value) {
             return Err(MappingError::key(
                 "queue.value",
                 format!("{:?} is listed twice", queue.value),
@@ -233,7 +236,7 @@ fn priority_range(key: &str, priority: u8) -> Result<(), MappingError> {
     Err(MappingError::key(key, format!("{priority} is not 1 (highest) to 10 (default)")))
 }
 
-fn entity_name(key: &str, name: &str) -> Result<(), MappingError> {
+pub(super) fn entity_name(key: &str, name: &str) -> Result<(), MappingError> {
     if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX {
         return Err(MappingError::key(key, format!("it is not 1 to {NAME_CHARS_MAX} characters")));
     }

@@ -3,6 +3,7 @@
 //! A [`Mapping`] says how the rows of a file are read; [`call_records`] appends what they say, as facts by
 //! the actor `importer:<mapping>`. It is an edge like the others, except that nothing is decided: the facts
 //! are old. It never invents what the source does not record (offers, holds, wrap-up, log-ins).
+//! [`queue_logs`] does the same for the queue log of Asterisk, which records more than a row of each call.
 //!
 //! **Invariants**
 //!
@@ -17,12 +18,14 @@ mod across;
 mod batch;
 mod clock;
 mod codes;
+mod configuration;
 mod entities;
 mod error;
 mod events;
 mod ids;
 mod mapping;
 mod pipeline;
+mod queue_log;
 mod quirk;
 mod report;
 mod row;
@@ -32,6 +35,10 @@ mod table;
 
 pub use error::ImportError;
 pub use mapping::{Mapping, MappingError};
+pub use queue_log::{
+    FileReport, LineCounts, OpenInteractions, QueueLogMapping, QueueLogQuirk, QueueLogQuirkCounts,
+    QueueLogReport, queue_logs,
+};
 pub use quirk::{Quirk, QuirkCounts};
 pub use report::{ImportReport, Phase, Progress, RejectedRow};
 pub use run::{Source, call_records};

@@ -8,8 +8,9 @@ use ledgerline_schemas::{Actor, ActorType, NewEvent, Position, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::across;
-use super::batch::Batch;
+use super::batch::{Batch, Counted};
 use super::codes::Coder;
+use super::configuration::Configuration;
 use super::entities::EntityMaker;
 use super::error::{ImportError, RowError};
 use super::events::EventMaker;
@@ -77,7 +78,9 @@ pub async fn call_records(
     pipeline.append(0, batch.started()).await?;
     let since = rows.first().map_or(source.imported_at, |row| row.began);
     let log: &dyn EventReader = writer;
-    let maker = EntityMaker { log, org_id, mapping, ids, actor: &actor, since };
+    let name = mapping.name();
+    let configuration = Configuration { log, org_id, name, ids, actor: &actor, since };
+    let maker = EntityMaker { configuration, mapping };
     let entities = maker.make(&rows, &mut pipeline).await?;
 
     let mut report = ImportReport {
@@ -101,7 +104,13 @@ pub async fn call_records(
     for row in &report.rejected {
         pipeline.append(row.line, batch.rejected(row)).await?;
     }
-    pipeline.append(0, batch.completed(&report)).await?;
+    let counted = Counted {
+        rows: report.rows,
+        interactions: report.interactions,
+        skipped: report.skipped,
+        rejected: report.rejected.len() as u64,
+    };
+    pipeline.append(0, batch.completed(counted)).await?;
     pipeline.settle().await?;
     report.events_appended = pipeline.events;
     Ok(report)
@@ -216,6 +225,7 @@ fn count_cr_lf(bytes: &[u8]) -> u64 {
     bytes.windows(2).filter(|pair| *pair == b"\r\n").count() as u64
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

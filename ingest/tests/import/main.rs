@@ -10,6 +10,7 @@
 mod bank;
 mod embedded;
 mod mapping;
+mod queue_log;
 mod quirks;
 mod repeat;
 mod support;

@@ -17,9 +17,9 @@ use crate::support::{ABANDONED, Bench, file, row, with};
 
 /// Takes some appends, then fails for good: nothing after that is written.
 #[derive(Debug)]
-struct Failing {
-    log: MemoryLog,
-    appends_left: AtomicU64,
+pub(crate) struct Failing {
+    pub(crate) log: MemoryLog,
+    pub(crate) appends_left: AtomicU64,
 }
 
 impl EventReader for Failing {

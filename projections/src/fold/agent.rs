@@ -409,7 +409,7 @@ impl Fold {
         let place = session
             .map(|session| (session.team_id, session.site_id))
             .or_else(|| shown.map(|row| (row.team_id, row.site_id)));
-        // Agents of imported history have never logged in: they are not live.
+        // Agents of imported call records have never logged in: they are not live.
         let Some((team_id, site_id)) = place else { return };
         let running = agent.session;
         let since = agent.state.map(|state| state.since).unwrap_or_else(|| match shown {

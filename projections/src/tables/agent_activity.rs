@@ -16,7 +16,7 @@ table! {
     AgentActivity = "agent_activity", key EventId = [activity_id], sort [start_time, activity_id], live false;
     /// Id of the event that began the interval.
     activity_id: EventId,
-    /// The session; null in imported history.
+    /// The session; null in imported call records.
     agent_session_id: Option<AgentSessionId>,
     /// The agent.
     agent_id: UserId,

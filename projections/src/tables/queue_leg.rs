@@ -74,7 +74,7 @@ table! {
     agent_id: Option<UserId>,
     /// Name of the agent when connected.
     agent_name: Option<Arc<str>>,
-    /// The agent's session; null in imported history.
+    /// The agent's session; null in imported call records.
     agent_session_id: Option<AgentSessionId>,
     /// The agent's team.
     @Team team_id: Option<TeamId>,

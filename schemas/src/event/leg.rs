@@ -120,7 +120,7 @@ pub struct LegConnected {
     pub queue_id: QueueId,
     /// The agent.
     pub agent_id: UserId,
-    /// The session; absent in imported history.
+    /// The session; absent in imported call records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_session_id: Option<AgentSessionId>,
     /// The team.
