@@ -32,6 +32,7 @@ pub mod record;
 mod session;
 mod sql;
 mod table;
+mod views;
 
 pub use analyzer::{AnalyzerState, Answer, Door, Ports, Question};
 pub use custody::{Custodian, CustodySource};

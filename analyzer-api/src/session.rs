@@ -28,11 +28,12 @@ use crate::pg;
 use crate::ports::{may_measure, may_read_event_log};
 use crate::sql::{guard, names, rewrite};
 use crate::table::{SnapshotTable, location};
+use crate::views::{self, View};
 
 /// Name of the one database a connection sees: its own organization.
 pub(crate) const DATABASE: &str = "ledgerline";
-/// The table that only those see who may read the log itself.
-const EVENT_LOG: &str = "event_log";
+/// The tables that only those see who may read the log itself: the log, and who looked at what.
+const OF_THE_LOG: [&str; 2] = ["event_log", "access_log"];
 
 /// Who a session stands for.
 #[derive(Clone, Debug)]
@@ -62,6 +63,8 @@ impl Plan {
 pub(crate) struct SqlSession {
     state: SessionState,
     vocabulary: rewrite::Vocabulary,
+    public: Arc<MemorySchemaProvider>,
+    views: Vec<&'static View>,
     may_measure: bool,
     sql_bytes_max: usize,
 }
@@ -77,11 +80,12 @@ impl SqlSession {
         let visible: Vec<_> = snapshot
             .tables
             .values()
-            .filter(|table| table.def.name != EVENT_LOG || may_read_event_log(principal))
+            .filter(|table| !OF_THE_LOG.contains(&table.def.name) || may_read_event_log(principal))
             .cloned()
             .collect();
         let mut files = BTreeMap::new();
-        let public = MemorySchemaProvider::new();
+        let public = Arc::new(MemorySchemaProvider::new());
+        let views = views::over(&visible);
         for table in &visible {
             for file in table.cold.iter() {
                 files.insert(location(file)?, file.sealed.clone());
@@ -95,7 +99,7 @@ impl SqlSession {
             position: snapshot.position,
             backend_pid,
         };
-        let model = Arc::new(pg::model::Model::new(&visible, principal, &identity));
+        let model = Arc::new(pg::model::Model::new(&visible, &views, principal, &identity));
         let pg_catalog =
             Arc::new(pg::PgCatalog::new(Arc::clone(engine.statics()), Arc::clone(&model)));
         let pg_tables = pg_catalog.table_names().into_iter().collect();
@@ -127,13 +131,15 @@ impl SqlSession {
             state.register_udf(Arc::new(function))?;
         }
         let catalog = MemoryCatalogProvider::new();
-        catalog.register_schema("public", Arc::new(public))?;
+        catalog.register_schema("public", Arc::clone(&public) as Arc<dyn SchemaProvider>)?;
         catalog.register_schema("pg_catalog", pg_catalog)?;
         state.catalog_list().register_catalog(DATABASE.to_owned(), Arc::new(catalog));
 
         let aggregates = state.aggregate_functions().keys().cloned().collect();
         Ok(Self {
             vocabulary: rewrite::Vocabulary { pg_tables, aggregates },
+            public,
+            views,
             may_measure: may_measure(principal),
             sql_bytes_max: engine.limits().sql_bytes_max,
             state,
@@ -156,6 +162,8 @@ impl SqlSession {
         let names = names::apply(&mut statement);
         rewrite::apply(&mut statement, &self.vocabulary);
         let statement = DfStatement::Statement(Box::new(statement));
+        let references = self.state.resolve_table_references(&statement)?;
+        views::register(&self.views, &references, &self.state, &self.public).await?;
         let logical = self.state.statement_to_plan(statement).await?;
         SQLOptions::new()
             .with_allow_ddl(false)
