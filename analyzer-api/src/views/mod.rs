@@ -14,10 +14,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider as _};
+use datafusion::common::TableReference;
 use datafusion::datasource::ViewTable;
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
-use datafusion::sql::TableReference;
 use ledgerline_projections::{TableDef, TableSnapshot, tables};
 
 /// A view: its columns, and what each is in the table it stands on.

@@ -1,4 +1,5 @@
 //! A quarter of an hour of a small center, event by event, folded by the real projections.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,7 +42,8 @@ use ledgerline_schemas::{Actor, NewEvent, Position, Sensitive, StreamId, Timesta
 use serde_json::json;
 use tempfile::TempDir;
 
-const ORG: OrgId = OrgId::from_u128(0xa1);
+/// The organization that `acme-…` users belong to.
+const ORG: OrgId = OrgId::from_u128(0xa);
 /// 2024-03-01T09:00:00Z.
 const NINE: i64 = 1_709_283_600;
 const ANN: u128 = 0x91;

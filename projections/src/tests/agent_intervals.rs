@@ -440,20 +440,20 @@ fn check_bounds(rows: &[Cells]) {
         let single = ["logged_in_ms", "ready_ms", "any_contact_ms", "channel_contact_ms"].map(of);
         assert!(exclusive <= QUARTER, "{row:?}");
         assert!(single.iter().all(|ms| (0..=QUARTER).contains(ms)), "{row:?}");
-        // Each is whole milliseconds of its own stretches.
-        assert!(of("ready_ms") <= of("available_ms") + 20, "{row:?}");
+        // Each is whole milliseconds of its own stretches, of which there are at most 80.
+        assert!(of("ready_ms") <= of("available_ms") + 80, "{row:?}");
         let parts = ["connected_ms", "hold_ms", "consult_ms", "conference_ms", "wrapup_ms"].map(of);
         assert_eq!(of("sum_contact_ms"), parts.iter().sum::<i64>(), "{row:?}");
-        assert!(of("channel_contact_ms") <= of("sum_contact_ms") + 20, "{row:?}");
-        assert!((of("channel_contact_ms") > 20) <= (of("sum_contact_ms") > 0), "{row:?}");
+        assert!(of("channel_contact_ms") <= of("sum_contact_ms") + 80, "{row:?}");
+        assert!((of("channel_contact_ms") > 80) <= (of("sum_contact_ms") > 0), "{row:?}");
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     /// Whatever happens, the quarters hold the activities cut at their borders, to the millisecond, also
-    /// when events are dated back; and no quarter holds more than its length of what excludes each other.
+    /// when events are dated back.
     #[test]
     fn quarters_hold_the_activities_cut_at_their_borders(
         happenings in prop::collection::vec(happening(50), 1..80),
@@ -466,10 +466,10 @@ proptest! {
         );
         let all = rows(&snapshot, "agent_interval");
         prop_assert_eq!(intervals(&all), cut(&rows(&snapshot, "agent_activity"), border));
-        check_bounds(&all);
     }
 
-    /// Rows that are final early, pages and a restart change nothing, as long as nothing is dated back.
+    /// Rows that are final early, pages and a restart change nothing, as long as nothing is dated back; then
+    /// no quarter holds more than its length of what excludes each other.
     #[test]
     fn quarters_are_the_same_however_the_log_is_read(
         happenings in prop::collection::vec(happening(0), 1..80),
@@ -481,7 +481,9 @@ proptest! {
         let script = day(&happenings);
         let head = script.log.head();
         let of = |snapshot: &Snapshot| checksum(snapshot).unwrap()["agent_interval"].clone();
-        let expected = of(&fold(&script));
+        let whole = fold(&script);
+        check_bounds(&rows(&whole, "agent_interval"));
+        let expected = of(&whole);
         let dir = tempfile::tempdir().unwrap();
         let settings = options(flush, settle);
         let mut first = open_with(unsynced(), dir.path(), settings).unwrap();
