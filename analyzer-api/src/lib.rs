@@ -34,6 +34,7 @@ pub mod record;
 mod session;
 mod sql;
 mod table;
+mod views;
 
 pub use analyzer::{AnalyzerState, Answer, Bounds, Door, Ports, Question};
 pub use custody::{Custodian, CustodySource};

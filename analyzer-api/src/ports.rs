@@ -99,7 +99,7 @@ pub fn may_read_history(principal: &Principal) -> bool {
     allows(principal, Action::HistoryView)
 }
 
-/// Whether the principal may read the `event_log` table of its organization.
+/// Whether the principal may read the tables `event_log` and `access_log` of its organization.
 #[must_use]
 pub fn may_read_event_log(principal: &Principal) -> bool {
     allows(principal, Action::EventLogRead)

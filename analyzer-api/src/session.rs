@@ -30,15 +30,16 @@ use crate::pg;
 use crate::ports::{may_measure, may_read_event_log};
 use crate::sql::{guard, names, rewrite};
 use crate::table::{SnapshotTable, location};
+use crate::views::{self, View};
 
 /// Name of the one database a connection sees: its own organization.
 pub(crate) const DATABASE: &str = "ledgerline";
-/// The table that only those see who may read the log itself.
-const EVENT_LOG: &str = "event_log";
+/// The tables that only those see who may read the log itself: the log, and who looked at what.
+const OF_THE_LOG: [&str; 2] = ["event_log", "access_log"];
 
 /// Whether a table is there for a principal.
 pub(crate) fn sees(principal: &Principal, table: &str) -> bool {
-    table != EVENT_LOG || may_read_event_log(principal)
+    !OF_THE_LOG.contains(&table) || may_read_event_log(principal)
 }
 
 /// Who a session stands for.
@@ -69,6 +70,8 @@ impl Plan {
 pub(crate) struct SqlSession {
     state: SessionState,
     vocabulary: rewrite::Vocabulary,
+    public: Arc<MemorySchemaProvider>,
+    views: Vec<&'static View>,
     may_measure: bool,
     sql_bytes_max: usize,
 }
@@ -89,7 +92,8 @@ impl SqlSession {
             .cloned()
             .collect();
         let mut files = BTreeMap::new();
-        let public = MemorySchemaProvider::new();
+        let public = Arc::new(MemorySchemaProvider::new());
+        let views = views::over(&visible);
         for table in &visible {
             for file in table.cold.iter() {
                 files.insert(location(file)?, file.sealed.clone());
@@ -116,7 +120,7 @@ impl SqlSession {
             position: snapshot.position,
             backend_pid,
         };
-        let model = Arc::new(pg::model::Model::new(&visible, principal, &identity));
+        let model = Arc::new(pg::model::Model::new(&visible, &views, principal, &identity));
         let pg_catalog =
             Arc::new(pg::PgCatalog::new(Arc::clone(engine.statics()), Arc::clone(&model)));
         let pg_tables = pg_catalog.table_names().into_iter().collect();
@@ -153,7 +157,7 @@ impl SqlSession {
         }
         state.register_udtf(gapfill::BINS, gapfill::bins());
         let catalog = MemoryCatalogProvider::new();
-        catalog.register_schema("public", Arc::new(public))?;
+        catalog.register_schema("public", Arc::clone(&public) as Arc<dyn SchemaProvider>)?;
         catalog.register_schema("pg_catalog", pg_catalog)?;
         if !earlier.table_names().is_empty() {
             catalog.register_schema(past::SCHEMA, Arc::new(earlier))?;
@@ -165,6 +169,8 @@ impl SqlSession {
         let aggregates = state.aggregate_functions().keys().cloned().collect();
         Ok(Self {
             vocabulary: rewrite::Vocabulary { pg_tables, aggregates },
+            public,
+            views,
             may_measure: may_measure(principal),
             sql_bytes_max: engine.limits().sql_bytes_max,
             state,
@@ -187,6 +193,8 @@ impl SqlSession {
         let names = names::apply(&mut statement);
         rewrite::apply(&mut statement, &self.vocabulary);
         let statement = DfStatement::Statement(Box::new(statement));
+        let references = self.state.resolve_table_references(&statement)?;
+        views::register(&self.views, &references, &self.state, &self.public).await?;
         let logical = self.state.statement_to_plan(statement).await?;
         SQLOptions::new()
             .with_allow_ddl(false)

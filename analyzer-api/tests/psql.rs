@@ -7,13 +7,16 @@
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod morning;
 mod support;
 
 use std::net::SocketAddr;
 use std::process::{Command, Output};
 
+use ledgerline_analyzer_api::Limits;
 use ledgerline_analyzer_api::pgwire::{Config, serve};
-use support::{PASSWORD, World, world};
+use morning::Morning;
+use support::{PASSWORD, World, world, world_over};
 use tokio_util::sync::CancellationToken;
 
 struct Server {
@@ -23,7 +26,10 @@ struct Server {
 }
 
 async fn server() -> Server {
-    let world = world();
+    serving(world()).await
+}
+
+async fn serving(world: World) -> Server {
     let shutdown = CancellationToken::new();
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -121,6 +127,28 @@ async fn a_table_with_columns_types_and_comments() {
     }
     let text = server.ask("acme-analyst", &["\\d+"]).await;
     assert!(text.contains("one row per stay of an interaction in a queue"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compatibility_views() {
+    let morning = Morning::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let server = serving(world_over(Limits::default(), dir, morning.snapshot())).await;
+    let listed = server.ask("acme-analyst", &["\\dv"]).await;
+    for name in ["aar", "asr", "car", "clr", "csr"] {
+        assert!(listed.contains(&format!("public|{name}|view|ledgerline")), "{listed}");
+    }
+    assert!(!server.ask("acme-analyst", &["\\dt"]).await.contains("|csr|"));
+    let text = server.ask("acme-analyst", &["\\d clr"]).await;
+    assert!(text.contains("View \"public.clr\""), "{text}");
+    assert!(text.contains("queue.duration|bigint|||"), "{text}");
+    let text = server.ask("acme-analyst", &["\\d+ clr"]).await;
+    assert!(text.contains("queue_leg: queue_duration_ms"), "{text}");
+    assert!(text.contains("View definition:"), "{text}");
+    assert!(text.contains("leg_id AS \"id\""), "{text}");
+    let query = "SELECT \"queue.name\", count(*) FROM clr GROUP BY 1 ORDER BY 1";
+    let text = server.ask("acme-analyst", &[query]).await;
+    assert!(text.contains("queue.name|count\ncare|1\nsales|7\n(2 rows)"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

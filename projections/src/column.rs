@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use ledgerline_schemas::config::{ChannelType, EntityKind};
+use ledgerline_schemas::event::ConfigVerb;
 use ledgerline_schemas::event::agent::{AgentStateName, DeviceType, SignOutReason, StateCause};
+use ledgerline_schemas::event::callback::CallbackType;
+use ledgerline_schemas::event::campaign::SuppressionReason;
 use ledgerline_schemas::event::interaction::{
     Direction, LastStage, Relationship, TerminatingEnd, TerminationReason,
 };
 use ledgerline_schemas::event::leg::{LegEndReason, PartyType, TransferKind};
+use ledgerline_schemas::event::message::MessageAuthor;
+use ledgerline_schemas::event::monitor::MonitorType;
 use ledgerline_schemas::event::queue::{QueueLeaveReason, QueueSource};
 use ledgerline_schemas::event::routing::{DecisionTrigger, TieBreak};
 use ledgerline_schemas::id;
@@ -181,7 +186,14 @@ ids!(
     MultimediaProfileId,
     AuxCodeId,
     EntityId,
-    CampaignId
+    CampaignId,
+    CampaignContactId,
+    CallbackId,
+    OfferId,
+    RunId,
+    MessageId,
+    RecordingId,
+    MonitorId
 );
 
 macro_rules! names {
@@ -201,6 +213,7 @@ macro_rules! names {
 names!(
     ChannelType,
     EntityKind,
+    ConfigVerb,
     AgentStateName,
     DeviceType,
     SignOutReason,
@@ -220,7 +233,13 @@ names!(
     ActorType,
     Outcome,
     Stage,
-    AgentActivityState
+    AgentActivityState,
+    OfferOutcome,
+    CallbackState,
+    CallbackType,
+    SuppressionReason,
+    MessageAuthor,
+    MonitorType
 );
 
 macro_rules! named {
@@ -300,7 +319,45 @@ named! {
         Hold = "hold",
         /// In a consult.
         Consulting = "consulting",
+        /// In a conference the agent started.
+        Conference = "conference",
         /// Wrap-up.
         Wrapup = "wrapup",
+    }
+}
+
+named! {
+    /// How an offer came out.
+    OfferOutcome {
+        /// It rings.
+        Ringing = "ringing",
+        /// The agent took it.
+        Accepted = "accepted",
+        /// The agent or the agent's device said no.
+        Rejected = "rejected",
+        /// Nobody answered in time.
+        TimedOut = "timed_out",
+        /// It was taken back.
+        Rescinded = "rescinded",
+        /// It could not be carried out.
+        Failed = "failed",
+    }
+}
+
+named! {
+    /// What a callback is at.
+    CallbackState {
+        /// Asked for.
+        Requested = "requested",
+        /// The customer is being called.
+        Dialling = "dialling",
+        /// The customer answered.
+        Connected = "connected",
+        /// An attempt failed; another may follow.
+        Failed = "failed",
+        /// It was cancelled.
+        Cancelled = "cancelled",
+        /// It is done.
+        Completed = "completed",
     }
 }

@@ -59,19 +59,34 @@ impl<T: TableRow> Shown for Appended<T> {
 }
 
 impl Tables {
-    fn all(&mut self) -> [&mut dyn Shown; 11] {
+    fn all(&mut self) -> [&mut dyn Shown; 26] {
         [
+            &mut self.access_log,
             &mut self.agent_activity,
+            &mut self.agent_interval,
             &mut self.agent_live,
             &mut self.agent_session,
+            &mut self.callback,
+            &mut self.campaign_contact,
             &mut self.config_entity,
+            &mut self.config_history,
             &mut self.customer_activity,
             &mut self.customer_session,
+            &mut self.entry_point_interval,
             &mut self.event_log,
+            &mut self.feedback,
+            &mut self.flow_trace,
+            &mut self.message,
+            &mut self.metric_definition,
+            &mut self.monitor_session,
+            &mut self.offer,
             &mut self.queue_interval,
             &mut self.queue_leg,
             &mut self.queue_live,
+            &mut self.recording,
+            &mut self.routing_candidate,
             &mut self.routing_decision,
+            &mut self.routing_order,
         ]
     }
 }

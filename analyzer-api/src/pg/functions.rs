@@ -17,7 +17,7 @@ use crate::functions::per_row::{Arguments, Cell, function};
 pub(crate) fn all(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarUDF> {
     let mut functions = names_and_ids(model, statics);
     functions.extend(descriptions(model, statics));
-    functions.extend(definitions());
+    functions.extend(definitions(model));
     functions.extend(sizes(model));
     functions.extend(privileges());
     functions
@@ -249,10 +249,9 @@ fn descriptions(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarU
     [column, object, shared, result].into_iter().chain(arguments).collect()
 }
 
-/// Definitions of objects that do not exist here: no views, indexes, constraints, rules, triggers.
-fn definitions() -> Vec<ScalarUDF> {
+/// Definitions: of views, and of objects that do not exist here (indexes, constraints, rules, triggers).
+fn definitions(model: &Arc<Model>) -> Vec<ScalarUDF> {
     let mut list: Vec<ScalarUDF> = [
-        "pg_get_viewdef",
         "pg_get_indexdef",
         "pg_get_constraintdef",
         "pg_get_ruledef",
@@ -268,6 +267,14 @@ fn definitions() -> Vec<ScalarUDF> {
     .into_iter()
     .map(|name| function(name, DataType::Utf8, |_| Ok(Cell::Null)))
     .collect();
+    let m = Arc::clone(model);
+    list.push(function("pg_get_viewdef", DataType::Utf8, move |args| {
+        let view = match int(args, 0) {
+            Some(oid) => m.table(oid),
+            None => text(args, 0).and_then(|name| m.table_named(bare(name))),
+        };
+        Ok(view.and_then(|table| table.view.clone()).into())
+    }));
     // Expressions are stored as their text.
     list.push(function("pg_get_expr", DataType::Utf8, |args| {
         Ok(text(args, 0).map(str::to_owned).into())

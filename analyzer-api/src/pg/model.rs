@@ -7,6 +7,7 @@ use ledgerline_projections::{ColumnType, TableDef, TableSnapshot};
 use crate::functions::service_level::Definition;
 use crate::functions::{self, Kind};
 use crate::session::Identity;
+use crate::views::View;
 
 /// Namespace of PostgreSQL's own objects.
 pub(crate) const PG_CATALOG: i64 = 11;
@@ -20,6 +21,7 @@ pub(crate) const DATABASE: i64 = 5;
 pub(crate) const OWNER: i64 = 10;
 /// Object ids below are PostgreSQL's own.
 const FIRST_TABLE: i64 = 16_384;
+const FIRST_VIEW: i64 = 20_000;
 const FIRST_FUNCTION: i64 = 30_000;
 const FIRST_ROLE: i64 = 40_000;
 
@@ -27,13 +29,15 @@ const FIRST_ROLE: i64 = 40_000;
 pub(crate) const CLASS_OF_TABLES: i64 = 1259;
 pub(crate) const CLASS_OF_FUNCTIONS: i64 = 1255;
 
-/// A visible table.
+/// A visible table or view.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) oid: i64,
     pub(crate) def: &'static TableDef,
     pub(crate) bytes: i64,
     pub(crate) rows: i64,
+    /// The query behind it, if it is a view.
+    pub(crate) view: Option<String>,
 }
 
 /// A function of ours.
@@ -71,8 +75,20 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(tables: &[TableSnapshot], who: &Principal, identity: &Identity) -> Self {
+    pub(crate) fn new(
+        tables: &[TableSnapshot],
+        views: &[&'static View],
+        who: &Principal,
+        identity: &Identity,
+    ) -> Self {
         let tables = (FIRST_TABLE..).zip(tables).map(|(oid, table)| table_entry(oid, table));
+        let views = (FIRST_VIEW..).zip(views).map(|(oid, view)| Table {
+            oid,
+            def: &view.def,
+            bytes: 0,
+            rows: 0,
+            view: Some(view.sql()),
+        });
         let mut roles = vec![RoleEntry { oid: OWNER, name: "ledgerline".to_owned(), login: false }];
         let all = [
             (Role::Agent, "agent"),
@@ -92,7 +108,7 @@ impl Model {
         let user_oid = FIRST_ROLE + 100;
         roles.push(RoleEntry { oid: user_oid, name: who.subject.clone(), login: true });
         Self {
-            tables: tables.collect(),
+            tables: tables.chain(views).collect(),
             functions: functions(),
             roles,
             member_of,
@@ -131,6 +147,7 @@ fn table_entry(oid: i64, table: &TableSnapshot) -> Table {
         def: table.def,
         bytes: number(cold_bytes.saturating_add(hot_bytes as u64)),
         rows: number(cold_rows.saturating_add(hot_rows as u64)),
+        view: None,
     }
 }
 

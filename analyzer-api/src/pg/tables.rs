@@ -14,7 +14,7 @@ use crate::functions::Kind as FunctionKind;
 use crate::functions::session::{SETTINGS, setting};
 
 /// Their names.
-pub(crate) const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 15] = [
     "pg_attribute",
     "pg_auth_members",
     "pg_authid",
@@ -29,6 +29,7 @@ pub(crate) const NAMES: [&str; 14] = [
     "pg_stat_activity",
     "pg_tables",
     "pg_user",
+    "pg_views",
 ];
 
 macro_rules! row {
@@ -54,6 +55,7 @@ pub(crate) fn build(name: &str, model: &Model, statics: &StaticCatalog) -> Resul
         "pg_stat_activity" => table(ACTIVITY, &[activity(model)])?,
         "pg_tables" => table(TABLES, &table_list(model))?,
         "pg_user" => table(USERS, &users(model))?,
+        "pg_views" => table(VIEWS, &view_list(model))?,
         _ => return Ok(None),
     }))
 }
@@ -135,10 +137,10 @@ fn classes(model: &Model) -> Vec<Row> {
     let one = |table: &super::model::Table| {
         row! {
             oid = table.oid, relname = table.def.name, relnamespace = PUBLIC, reltype = 0,
-            reloftype = 0, relowner = OWNER, relam = 2, relfilenode = 0, reltablespace = 0,
+            reloftype = 0, relowner = OWNER, relam = if table.view.is_some() { 0 } else { 2 }, relfilenode = 0, reltablespace = 0,
             relpages = table.bytes / 8192, reltuples = table.rows, relallvisible = 0,
             reltoastrelid = 0, relhasindex = false, relisshared = false, relpersistence = "p",
-            relkind = "r", relnatts = table.def.columns.len() as i64, relchecks = 0,
+            relkind = if table.view.is_some() { "v" } else { "r" }, relnatts = table.def.columns.len() as i64, relchecks = 0,
             relhasrules = false, relhastriggers = false, relhassubclass = false,
             relrowsecurity = false, relforcerowsecurity = false, relispopulated = true,
             relreplident = "n", relispartition = false, relrewrite = 0, relfrozenxid = 0,
@@ -408,5 +410,24 @@ fn table_list(model: &Model) -> Vec<Row> {
             hasindexes = false, hasrules = false, hastriggers = false, rowsecurity = false,
         }
     };
-    model.tables.iter().map(one).collect()
+    model.tables.iter().filter(|table| table.view.is_none()).map(one).collect()
+}
+
+const VIEWS: &[(&str, Kind)] = &[
+    ("schemaname", Kind::Text),
+    ("viewname", Kind::Text),
+    ("viewowner", Kind::Text),
+    ("definition", Kind::Text),
+];
+
+fn view_list(model: &Model) -> Vec<Row> {
+    let one = |table: &super::model::Table| {
+        table.view.as_ref().map(|sql| {
+            row! {
+                schemaname = "public", viewname = table.def.name, viewowner = "ledgerline",
+                definition = sql.as_str(),
+            }
+        })
+    };
+    model.tables.iter().filter_map(one).collect()
 }

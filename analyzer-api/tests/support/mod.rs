@@ -271,10 +271,14 @@ pub fn world() -> World {
 
 pub fn world_with(limits: Limits) -> World {
     let dir = tempfile::tempdir().unwrap();
-    let snapshots = Snapshots(BTreeMap::from([
-        (ACME, snapshot(ACME, "acme", dir.path(), &ACME_STAYS)),
-        (GLOBEX, snapshot(GLOBEX, "globex", dir.path(), &GLOBEX_STAYS)),
-    ]));
+    let acme = snapshot(ACME, "acme", dir.path(), &ACME_STAYS);
+    world_over(limits, dir, acme)
+}
+
+/// A world whose first organization has these tables.
+pub fn world_over(limits: Limits, dir: TempDir, acme: Arc<Snapshot>) -> World {
+    let globex = snapshot(GLOBEX, "globex", dir.path(), &GLOBEX_STAYS);
+    let snapshots = Snapshots(BTreeMap::from([(ACME, acme), (GLOBEX, globex)]));
     let logs =
         Logs([ACME, GLOBEX].map(|org| (org, MemoryLog::new(org, || Timestamp::EPOCH))).into());
     let ports = ports(Arc::new(snapshots), &logs);

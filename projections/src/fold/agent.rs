@@ -14,6 +14,7 @@ use ledgerline_schemas::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::column::{AgentActivityState, Json};
+use crate::fold::agent_interval::{Kind, Runs};
 use crate::fold::{At, Fold, text};
 use crate::tables::{AgentActivity, AgentLive, AgentSession};
 
@@ -28,6 +29,26 @@ pub(super) struct Agent {
     hands: BTreeMap<LegId, Held>,
     /// What the agent adds to a team's count.
     counted: Option<(TeamId, bool)>,
+    /// Team and site of the last session or conversation.
+    pub(super) place: (Option<TeamId>, Option<SiteId>),
+    /// What holds of the agent for now.
+    pub(super) runs: Runs,
+}
+
+impl Agent {
+    /// Available with nothing in hand.
+    pub(super) fn is_ready(&self) -> bool {
+        let state = self.state.map(|state| state.name);
+        state == Some(AgentStateName::Available) && self.hands.is_empty()
+    }
+
+    /// Has something in hand that does not only ring, on this channel or on any.
+    pub(super) fn is_in_contact(&self, channel: Option<ChannelType>) -> bool {
+        self.hands.values().any(|held| {
+            held.state != AgentActivityState::Ringing
+                && channel.is_none_or(|channel| held.hand.channel_type == channel)
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -82,26 +103,6 @@ const fn activity_state(state: AgentStateName) -> Option<AgentActivityState> {
     }
 }
 
-impl AgentSession {
-    /// Count and time of a state.
-    fn figures(&mut self, state: AgentActivityState) -> (&mut u32, &mut u64) {
-        use AgentActivityState as S;
-        match state {
-            S::Available => (&mut self.available_count, &mut self.available_duration_ms),
-            S::Idle => (&mut self.idle_count, &mut self.idle_duration_ms),
-            S::NotResponding => {
-                (&mut self.not_responding_count, &mut self.not_responding_duration_ms)
-            }
-            // Offers are counted by themselves.
-            S::Ringing => (&mut self.offer_count, &mut self.ringing_duration_ms),
-            S::Connected => (&mut self.connected_count, &mut self.connected_duration_ms),
-            S::Hold => (&mut self.hold_count, &mut self.hold_duration_ms),
-            S::Consulting => (&mut self.consult_count, &mut self.consult_duration_ms),
-            S::Wrapup => (&mut self.wrapup_count, &mut self.wrapup_duration_ms),
-        }
-    }
-}
-
 impl Fold {
     pub(super) fn agent_session_started(&mut self, at: &mut At<'_>, it: &AgentSessionStarted) {
         let time = at.time();
@@ -139,6 +140,8 @@ impl Fold {
             hold_duration_ms: 0,
             consult_count: 0,
             consult_duration_ms: 0,
+            conference_count: 0,
+            conference_duration_ms: 0,
             wrapup_count: 0,
             wrapup_duration_ms: 0,
             valid_from_position: at.header.position,
@@ -153,6 +156,7 @@ impl Fold {
             device_type: it.device_type,
             since: time,
         });
+        agent.place = (Some(it.team_id), Some(it.site_id));
         // What the state is comes with the event that follows.
         agent.state = Some(State {
             name: AgentStateName::LoggedOut,
@@ -186,6 +190,7 @@ impl Fold {
             let session = self.agents.get_mut(&it.agent_id).and_then(|agent| agent.session.take());
             self.agent_live(at, it.agent_id, session);
             self.agent_counted(at, it.agent_id);
+            self.runs_aligned(at, it.agent_id);
         }
     }
 
@@ -205,6 +210,7 @@ impl Fold {
             activity: state.map(|_| at.header.id),
         });
         if let Some(state) = state {
+            self.run_begins(at, it.agent_id, Kind::Base(state));
             let row = AgentActivity {
                 activity_id: at.header.id,
                 agent_session_id: Some(session.id),
@@ -260,6 +266,7 @@ impl Fold {
         self.activity_over(at, activity);
         let lasted_ms = at.time().ms_since(since);
         if let Some(name) = activity_state(name) {
+            self.run_ends(at, agent_id, Kind::Base(name));
             self.tables.agent_session.change(at.sink, &session.id, |row| {
                 *row.figures(name).1 += lasted_ms;
             });
@@ -297,13 +304,18 @@ impl Fold {
             },
         );
         let leg = self.tables.queue_leg.get(&hand.leg_id);
+        let place = (
+            session.map(|it| it.team_id).or_else(|| leg.and_then(|leg| leg.team_id)),
+            session.map(|it| it.site_id).or_else(|| leg.and_then(|leg| leg.site_id)),
+        );
+        agent.place = place;
         let row = AgentActivity {
             activity_id: at.header.id,
             agent_session_id: session.map(|session| session.id),
             agent_id,
             agent_name: self.config.name(agent_id.uuid()),
-            team_id: session.map(|it| it.team_id).or_else(|| leg.and_then(|leg| leg.team_id)),
-            site_id: session.map(|it| it.site_id).or_else(|| leg.and_then(|leg| leg.site_id)),
+            team_id: place.0,
+            site_id: place.1,
             state,
             channel_type: Some(hand.channel_type),
             idle_code_id: None,
@@ -320,6 +332,7 @@ impl Fold {
             valid_from_position: at.header.position,
         };
         self.tables.agent_activity.put(at.sink, row);
+        self.run_begins(at, agent_id, Kind::Hand(hand.leg_id, hand.channel_type, state));
         if let (Some(session), false) = (session, state == AgentActivityState::Ringing) {
             self.tables.agent_session.change(at.sink, &session.id, |row| {
                 *row.figures(state).0 += 1;
@@ -375,6 +388,7 @@ impl Fold {
         let agent = self.agents.get_mut(&agent_id);
         let Some(held) = agent.and_then(|agent| agent.hands.remove(&leg_id)) else { return };
         self.activity_over(at, held.activity);
+        self.run_ends(at, agent_id, Kind::Hand(leg_id, held.hand.channel_type, held.state));
         let lasted_ms = at.time().ms_since(held.since);
         if let Some(session) = held.session {
             self.tables.agent_session.change(at.sink, &session, |row| {
@@ -400,6 +414,7 @@ impl Fold {
         let session = self.agents.get(&agent_id).and_then(|agent| agent.session);
         self.agent_live(at, agent_id, session);
         self.agent_counted(at, agent_id);
+        self.runs_aligned(at, agent_id);
     }
 
     /// Brings `agent_live` in line; `session` is the running one, or the one that has just ended.
@@ -449,6 +464,7 @@ impl Fold {
                 AgentActivityState::Connected,
                 AgentActivityState::Hold,
                 AgentActivityState::Consulting,
+                AgentActivityState::Conference,
             ])),
             wrapup_count: count(of(&[AgentActivityState::Wrapup])),
             interactions: Json::of(&interactions),
@@ -462,9 +478,7 @@ impl Fold {
     /// Brings the counts of the agent's team in line.
     fn agent_counted(&mut self, at: &mut At<'_>, agent_id: UserId) {
         let Some(agent) = self.agents.get_mut(&agent_id) else { return };
-        let is_available = agent.state.is_some_and(|it| it.name == AgentStateName::Available)
-            && agent.hands.is_empty();
-        let now = agent.session.map(|session| (session.team_id, is_available));
+        let now = agent.session.map(|session| (session.team_id, agent.is_ready()));
         let before = std::mem::replace(&mut agent.counted, now);
         if before == now {
             return;

@@ -1,4 +1,4 @@
-//! `config_entity`, and what the other folds need to know of the configuration in force.
+//! `config_entity`, `config_history`, and what the other folds need to know of the configuration in force.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::column::Json;
 use crate::fold::{At, Fold, text};
-use crate::tables::ConfigEntity;
+use crate::tables::{ConfigEntity, ConfigHistory};
 
 /// The configuration in force.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ impl Fold {
                     != Some(false)
             }
         };
+        let document = it.after.as_ref().map(|document| Json(text(document.as_str())));
+        self.config_version(at, it, document.clone());
         let row = ConfigEntity {
             kind: it.kind,
             entity_id: it.entity_id,
@@ -56,7 +58,7 @@ impl Fold {
             entity_version: it.entity_version,
             is_active,
             is_deleted: it.verb == ConfigVerb::Deleted,
-            document: it.after.as_ref().map(|document| Json(text(document.as_str()))),
+            document,
             changed_time: at.time(),
             changed_by_type: at.header.actor.kind,
             changed_by_id: text(&at.header.actor.id),
@@ -66,6 +68,37 @@ impl Fold {
         if it.kind == EntityKind::Queue {
             self.queue_configured(at, QueueId::new(id), it);
         }
+    }
+
+    /// Ends the version before and begins this one.
+    fn config_version(&mut self, at: &mut At<'_>, it: &ConfigChange, document: Option<Json>) {
+        let (time, position) = (at.time(), at.header.position);
+        let last = self.tables.config_entity.get(&(it.kind, it.entity_id));
+        if let Some(from_position) = last.map(|row| row.valid_from_position) {
+            let key = (it.kind, it.entity_id, from_position);
+            self.tables.config_history.change(at.sink, &key, |row| {
+                row.to_position = Some(position);
+                row.valid_to = Some(time);
+            });
+        }
+        let row = ConfigHistory {
+            kind: it.kind,
+            entity_id: it.entity_id,
+            from_position: position,
+            to_position: None,
+            valid_from: time,
+            valid_to: None,
+            entity_version: it.entity_version,
+            verb: it.verb,
+            name: self.config.name(it.entity_id.uuid()),
+            document,
+            changed_paths: Json::of(&it.changed_paths),
+            reason: it.reason.as_deref().map(text),
+            changed_by_type: at.header.actor.kind,
+            changed_by_id: text(&at.header.actor.id),
+            valid_from_position: position,
+        };
+        self.tables.config_history.put(at.sink, row);
     }
 
     fn queue_configured(&mut self, at: &mut At<'_>, queue_id: QueueId, it: &ConfigChange) {

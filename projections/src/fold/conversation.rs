@@ -5,13 +5,14 @@ use ledgerline_schemas::event::leg::{
     LegConnected, LegDisconnected, LegEndReason, TransferCompleted, TransferFailed,
     TransferRequested,
 };
+use ledgerline_schemas::event::queue::QueueSource;
 use ledgerline_schemas::event::wrapup::{WrapUpCodeSet, WrapUpEnded, WrapUpStarted};
 use ledgerline_schemas::id::{ConsultId, InteractionId, LegId};
 
 use crate::column::{AgentActivityState, Stage};
 use crate::fold::activity::{Step, destination_id};
 use crate::fold::agent::Hand;
-use crate::fold::interaction::{Consult, Interaction};
+use crate::fold::interaction::{Conference, Consult, Interaction};
 use crate::fold::{At, Fold, text};
 
 impl Fold {
@@ -48,6 +49,8 @@ impl Fold {
         });
         let session = self.tables.customer_session.get(&it.interaction_id);
         if let Some(channel_type) = session.map(|row| row.channel_type) {
+            let leg = self.tables.queue_leg.get(&it.leg_id);
+            let is_transferred = leg.is_some_and(|leg| leg.source == QueueSource::Transfer);
             let hand = Hand {
                 interaction_id: it.interaction_id,
                 leg_id: it.leg_id,
@@ -55,6 +58,9 @@ impl Fold {
                 channel_type,
             };
             self.hand(at, it.agent_id, hand, AgentActivityState::Connected);
+            if is_transferred {
+                self.agent_counted_on(at, it.agent_id, channel_type, |row| row.transfers_in += 1);
+            }
         }
         let step = Step {
             next: Some(Stage::Connected),
@@ -69,6 +75,14 @@ impl Fold {
         let time = at.time();
         self.hold_over(at, it.interaction_id, it.leg_id);
         let transferred = it.reason == LegEndReason::Transferred;
+        let leg = self.tables.queue_leg.get(&it.leg_id);
+        let first = leg.filter(|leg| leg.disconnected_time.is_none()).map(|leg| leg.channel_type);
+        if let Some(channel_type) = first {
+            self.agent_counted_on(at, it.agent_id, channel_type, |row| {
+                row.handled += 1;
+                row.transfers_out += i64::from(transferred);
+            });
+        }
         self.leg(at, it.leg_id, |leg| {
             leg.disconnected_time = Some(time);
             leg.disconnect_reason = Some(it.reason);
@@ -210,10 +224,12 @@ impl Fold {
         let mut leg_id = None;
         if let Some(interaction) = self.underway(it.interaction_id) {
             leg_id = interaction.last_leg;
-            interaction.conferences.insert(it.conference_id, (leg_id, time));
+            let conference = Conference { leg_id, agent_id: it.agent_id, since: time };
+            interaction.conferences.insert(it.conference_id, conference);
         }
         if let Some(leg_id) = leg_id {
             self.leg(at, leg_id, |leg| leg.conference_count += 1);
+            self.hand_becomes(at, it.agent_id, leg_id, AgentActivityState::Conference);
         }
         self.session(at, it.interaction_id, |row| row.conference_count += 1);
         let step = Step {
@@ -229,10 +245,13 @@ impl Fold {
         let conference = self
             .underway(it.interaction_id)
             .and_then(|interaction| interaction.conferences.remove(&it.conference_id));
-        let Some((leg_id, since)) = conference else { return };
+        let Some(Conference { leg_id, agent_id, since }) = conference else { return };
         let lasted_ms = at.time().ms_since(since);
         if let Some(leg_id) = leg_id {
             self.leg(at, leg_id, |leg| leg.conference_duration_ms += lasted_ms);
+            if self.held_state(agent_id, leg_id) == Some(AgentActivityState::Conference) {
+                self.hand_becomes(at, agent_id, leg_id, AgentActivityState::Connected);
+            }
         }
         self.session(at, it.interaction_id, |row| row.conference_duration_ms += lasted_ms);
         let next = leg_id

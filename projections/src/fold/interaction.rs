@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ledgerline_schemas::event::callback::CallbackRequested;
 use ledgerline_schemas::event::flow::{FlowEnded, FlowStarted};
 use ledgerline_schemas::event::interaction::{
     InteractionCreated, InteractionEnded, InteractionFailed, InteractionPrioritySet, LastStage,
     TerminatingEnd,
 };
 use ledgerline_schemas::id::{
-    ConferenceId, ConsultId, EventId, LegId, OfferId, TransferId, UserId,
+    ConferenceId, ConsultId, EventId, LegId, OfferId, RunId, TransferId, UserId,
 };
 use ledgerline_schemas::limits::PRIORITY_DEFAULT;
 use ledgerline_schemas::{Position, Timestamp};
@@ -37,9 +36,11 @@ pub(super) struct Interaction {
     /// Begin of hold by leg.
     pub(super) holds: BTreeMap<LegId, Timestamp>,
     pub(super) consults: BTreeMap<ConsultId, Consult>,
-    pub(super) conferences: BTreeMap<ConferenceId, (Option<LegId>, Timestamp)>,
+    pub(super) conferences: BTreeMap<ConferenceId, Conference>,
     /// Legs that are being transferred.
     pub(super) transfers: BTreeMap<TransferId, LegId>,
+    /// The present step of its flow run.
+    pub(super) flow_step: Option<(RunId, u32)>,
     /// All its legs.
     pub(super) legs: Vec<LegId>,
     /// Position of the last event that concerned it.
@@ -53,6 +54,15 @@ pub(super) struct Consult {
     pub(super) agent_id: UserId,
     /// When it was answered.
     pub(super) since: Option<Timestamp>,
+}
+
+/// A conference under way.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Conference {
+    pub(super) leg_id: Option<LegId>,
+    /// Who started it.
+    pub(super) agent_id: UserId,
+    pub(super) since: Timestamp,
 }
 
 impl Fold {
@@ -140,11 +150,13 @@ impl Fold {
                 consults: BTreeMap::new(),
                 conferences: BTreeMap::new(),
                 transfers: BTreeMap::new(),
+                flow_step: None,
                 legs: Vec::new(),
                 touched: at.header.position,
             },
         );
         self.step(at, it.interaction_id, Step { reason: it.reason.as_deref(), ..Step::default() });
+        self.entry_point(at, it.entry_point_id, |row| row.created += 1);
     }
 
     pub(super) fn interaction_priority_set(
@@ -166,6 +178,8 @@ impl Fold {
             Step { next: Some(next), reason: Some(it.reason.name()), ..Step::default() },
         );
         let time = at.time();
+        let was_active =
+            self.tables.customer_session.get(&it.interaction_id).is_some_and(|row| row.is_active);
         self.session(at, it.interaction_id, |row| {
             row.is_active = false;
             row.ended_time = Some(time);
@@ -178,6 +192,9 @@ impl Fold {
                 && matches!(it.last_stage, LastStage::Ivr | LastStage::Queue | LastStage::Offer);
             row.abandoned_type = gave_up.then(|| text(it.last_stage.name()));
         });
+        if was_active {
+            self.ended_in_ivr_counted(at, it);
+        }
     }
 
     pub(super) fn interaction_failed(&mut self, at: &mut At<'_>, it: &InteractionFailed) {
@@ -217,18 +234,9 @@ impl Fold {
         let time = at.time();
         let since = self.interactions.get_mut(&id).and_then(|it| it.flow_since.take());
         if let Some(since) = since {
-            self.session(at, id, |row| row.self_service_duration_ms += time.ms_since(since));
+            let spent_ms = time.ms_since(since);
+            self.session(at, id, |row| row.self_service_duration_ms += spent_ms);
+            self.self_service_counted(at, id, spent_ms);
         }
-    }
-
-    pub(super) fn callback_requested(&mut self, at: &mut At<'_>, it: &CallbackRequested) {
-        let Some(id) = it.interaction_id else { return };
-        self.session(at, id, |row| row.callback_count += 1);
-        let step = Step {
-            leg_id: it.keeps_leg_id,
-            reason: Some(it.callback_type.name()),
-            ..Step::default()
-        };
-        self.step(at, id, step);
     }
 }

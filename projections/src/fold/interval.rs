@@ -12,7 +12,8 @@ use crate::column::Outcome;
 use crate::fold::{At, Fold};
 use crate::tables::{QueueInterval, QueueLeg};
 
-const INTERVAL_MICROS: i64 = 15 * 60 * 1_000_000;
+/// Length of an interval, microseconds.
+pub(crate) const INTERVAL_MICROS: i64 = 15 * 60 * 1_000_000;
 
 type Key = (Timestamp, QueueId, ChannelType);
 

@@ -1,4 +1,4 @@
-//! `event_log` and `routing_decision`: what is written once.
+//! `event_log`, `routing_decision`, `routing_candidate`, `routing_order`: what is written once.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use ledgerline_schemas::id::{InteractionId, LegId, QueueId, UserId};
 use crate::column::{Json, JsonText};
 use crate::fold::{At, Fold, text};
 use crate::hot::Sink;
-use crate::tables::{EventLog, RoutingDecision};
+use crate::tables::{EventLog, RoutingCandidate, RoutingDecision, RoutingOrder};
 
 /// What an event is about.
 #[derive(Default)]
@@ -209,5 +209,52 @@ impl Fold {
             valid_from_position: at.header.position,
         };
         self.tables.routing_decision.push(at.sink, row);
+        self.candidates_ranked(at, it);
+        self.legs_ranked(at, it);
+    }
+
+    fn candidates_ranked(&mut self, at: &mut At<'_>, it: &RoutingDecisionMade) {
+        let time = at.time();
+        for candidate in &it.candidates {
+            let row = RoutingCandidate {
+                decision_id: it.decision_id,
+                agent_id: candidate.agent_id,
+                rank: candidate.rank,
+                is_chosen: it.chosen_agent_id == Some(candidate.agent_id),
+                time,
+                queue_id: it.queue_id,
+                agent_session_id: candidate.agent_session_id,
+                team_id: candidate.team_id,
+                group_no: candidate.group,
+                available_since: candidate.available_since,
+                available_duration_ms: time.ms_since(candidate.available_since),
+                free_capacity: candidate.free_capacity,
+                skill_score: candidate.skill_score,
+                valid_from_position: at.header.position,
+            };
+            self.tables.routing_candidate.push(at.sink, row);
+        }
+    }
+
+    fn legs_ranked(&mut self, at: &mut At<'_>, it: &RoutingDecisionMade) {
+        let time = at.time();
+        for leg in &it.waiting {
+            let waited_ms = time.ms_since(leg.entered_at);
+            let row = RoutingOrder {
+                decision_id: it.decision_id,
+                leg_id: leg.leg_id,
+                interaction_id: leg.interaction_id,
+                rank: leg.rank,
+                is_considered: it.leg_id == Some(leg.leg_id),
+                time,
+                queue_id: it.queue_id,
+                priority: leg.priority,
+                entered_time: leg.entered_at,
+                wait_credit_ms: leg.wait_credit_ms,
+                effective_wait_ms: waited_ms.saturating_add(leg.wait_credit_ms),
+                valid_from_position: at.header.position,
+            };
+            self.tables.routing_order.push(at.sink, row);
+        }
     }
 }

@@ -1,16 +1,27 @@
 //! The folds: one event at a time, from the log to the rows of every table.
 
+mod access;
 mod activity;
 mod agent;
+mod agent_interval;
+mod callback;
+mod campaign;
 mod config;
 mod conversation;
+mod entry_point;
+mod feedback;
 mod interaction;
 mod interval;
 mod journal;
 mod live;
+mod message;
+mod metric;
+mod monitor;
 mod offer;
 mod queue;
+mod recording;
 mod settle;
+mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,34 +32,55 @@ use ledgerline_schemas::{Header, Position, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::fold::agent::{Agent, TeamCount};
+use crate::fold::agent_interval::Settled;
 use crate::fold::config::Config;
 use crate::fold::interaction::Interaction;
 pub(crate) use crate::fold::settle::Final;
 use crate::hot::{Appended, Keyed, Sink};
 use crate::tables::{
-    AgentActivity, AgentLive, AgentSession, ConfigEntity, CustomerActivity, CustomerSession,
-    EventLog, QueueInterval, QueueLeg, QueueLive, RoutingDecision,
+    AccessLog, AgentActivity, AgentInterval, AgentLive, AgentSession, Callback, CampaignContact,
+    ConfigEntity, ConfigHistory, CustomerActivity, CustomerSession, EntryPointInterval, EventLog,
+    Feedback, FlowTrace, Message, MetricDefinition, MonitorSession, Offer, QueueInterval, QueueLeg,
+    QueueLive, Recording, RoutingCandidate, RoutingDecision, RoutingOrder,
 };
 
 /// Changes whenever the same log would give other rows; tables of another version are built anew.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The rows of every table that are in memory.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tables {
     pub(crate) agent_activity: Keyed<AgentActivity>,
+    pub(crate) agent_interval: Keyed<AgentInterval>,
     pub(crate) agent_live: Keyed<AgentLive>,
     pub(crate) agent_session: Keyed<AgentSession>,
+    pub(crate) callback: Keyed<Callback>,
+    pub(crate) campaign_contact: Keyed<CampaignContact>,
     pub(crate) config_entity: Keyed<ConfigEntity>,
+    pub(crate) config_history: Keyed<ConfigHistory>,
     pub(crate) customer_activity: Keyed<CustomerActivity>,
     pub(crate) customer_session: Keyed<CustomerSession>,
+    pub(crate) entry_point_interval: Keyed<EntryPointInterval>,
+    pub(crate) feedback: Keyed<Feedback>,
+    pub(crate) flow_trace: Keyed<FlowTrace>,
+    pub(crate) message: Keyed<Message>,
+    pub(crate) metric_definition: Keyed<MetricDefinition>,
+    pub(crate) monitor_session: Keyed<MonitorSession>,
+    pub(crate) offer: Keyed<Offer>,
     pub(crate) queue_interval: Keyed<QueueInterval>,
     pub(crate) queue_leg: Keyed<QueueLeg>,
     pub(crate) queue_live: Keyed<QueueLive>,
+    pub(crate) recording: Keyed<Recording>,
+    #[serde(skip)]
+    pub(crate) access_log: Appended<AccessLog>,
     #[serde(skip)]
     pub(crate) event_log: Appended<EventLog>,
     #[serde(skip)]
+    pub(crate) routing_candidate: Appended<RoutingCandidate>,
+    #[serde(skip)]
     pub(crate) routing_decision: Appended<RoutingDecision>,
+    #[serde(skip)]
+    pub(crate) routing_order: Appended<RoutingOrder>,
 }
 
 /// Everything the folds remember. Equal logs give equal folds, however they were read.
@@ -64,6 +96,11 @@ pub(crate) struct Fold {
     teams: BTreeMap<TeamId, TeamCount>,
     /// Waiting legs by entry.
     waiting: BTreeMap<QueueId, BTreeSet<(Timestamp, LegId)>>,
+    /// End of the newest quarter of an hour that an event reached.
+    border: Timestamp,
+    settled_quarters: Settled,
+    /// Position of the last version of a metric's definition.
+    metric_versions: BTreeMap<Arc<str>, Position>,
 }
 
 /// The event being folded and where its changes go.
@@ -94,6 +131,9 @@ impl Fold {
             agents: BTreeMap::new(),
             teams: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            border: Timestamp::EPOCH,
+            settled_quarters: Settled::default(),
+            metric_versions: BTreeMap::new(),
         }
     }
 
@@ -104,6 +144,10 @@ impl Fold {
         self.journal(recorded, event.as_ref(), sink);
         if let Some(event) = event {
             let mut at = At { header: &recorded.header, sink };
+            // The times of other systems' events are theirs.
+            if at.time() >= self.border && !matches!(event, Event::ExternalEvent(_)) {
+                self.border_reached(&mut at);
+            }
             self.dispatch(&mut at, &event);
         }
         self.position = recorded.header.position;
@@ -116,6 +160,11 @@ impl Fold {
             Event::InteractionEnded(it) => self.interaction_ended(at, it),
             Event::InteractionFailed(it) => self.interaction_failed(at, it),
             Event::FlowStarted(it) => self.flow_started(at, it),
+            Event::FlowStepEntered(it) => self.flow_step_entered(at, it),
+            Event::FlowStepExited(it) => self.flow_step_exited(at, it),
+            Event::FlowHttpCalled(it) => self.flow_http_called(at, it),
+            Event::FlowInputCollected(it) => self.flow_input_collected(at, it),
+            Event::FlowError(it) => self.flow_error(at, it),
             Event::FlowEnded(it) => self.flow_ended(at, it),
             Event::QueueEntered(it) => self.queue_entered(at, it),
             Event::QueueGroupEscalated(it) => self.queue_group_escalated(at, it),
@@ -155,12 +204,40 @@ impl Fold {
             Event::AgentStateChanged(it) => self.agent_state_changed(at, it),
             Event::AgentDeviceChanged(it) => self.agent_device_changed(at, it),
             Event::CallbackRequested(it) => self.callback_requested(at, it),
-            Event::MessageReceived(it) => {
-                self.session(at, it.interaction_id, |row| row.message_received_count += 1);
-            }
-            Event::MessageSent(it) => {
-                self.session(at, it.interaction_id, |row| row.message_sent_count += 1);
-            }
+            Event::CallbackDialling(it) => self.callback_dialling(at, it),
+            Event::CallbackConnected(it) => self.callback_connected(at, it),
+            Event::CallbackFailed(it) => self.callback_failed(at, it),
+            Event::CallbackCancelled(it) => self.callback_cancelled(at, it),
+            Event::CallbackCompleted(it) => self.callback_completed(at, it),
+            Event::MessageReceived(it) => self.message_received(at, it),
+            Event::MessageSent(it) => self.message_sent(at, it),
+            Event::MessageDelivered(it) => self.message_delivered(at, it),
+            Event::MessageRead(it) => self.message_read(at, it),
+            Event::MessageFailed(it) => self.message_failed(at, it),
+            Event::RecordingStarted(it) => self.recording_started(at, it),
+            Event::RecordingPaused(it) => self.recording_paused(at, it),
+            Event::RecordingResumed(it) => self.recording_resumed(at, it),
+            Event::RecordingStopped(it) => self.recording_stopped(at, it),
+            Event::RecordingAvailable(it) => self.recording_available(at, it),
+            Event::RecordingDeleted(it) => self.recording_deleted(at, it),
+            Event::MonitorStarted(it) => self.monitor_started(at, it),
+            Event::MonitorBargedIn(it) => self.monitor_barged_in(at, it),
+            Event::MonitorWhispered(it) => self.monitor_whispered(at, it),
+            Event::MonitorEnded(it) => self.monitor_ended(at, it),
+            Event::FeedbackOffered(it) => self.feedback_offered(at, it),
+            Event::FeedbackAnswered(it) => self.feedback_answered(at, it),
+            Event::FeedbackCompleted(it) => self.feedback_completed(at, it),
+            Event::CampaignContactLoaded(it) => self.campaign_contact_loaded(at, it),
+            Event::CampaignContactReserved(it) => self.campaign_contact_reserved(at, it),
+            Event::CampaignContactPreviewed(it) => self.campaign_contact_previewed(at, it),
+            Event::CampaignContactDialled(it) => self.campaign_contact_dialled(at, it),
+            Event::CampaignContactResult(it) => self.campaign_contact_result(at, it),
+            Event::CampaignContactSuppressed(it) => self.campaign_contact_suppressed(at, it),
+            Event::MetricDefinitionPublished(it) => self.metric_definition_published(at, it),
+            Event::AccessQueryRun(it) => self.access_query_run(at, it),
+            Event::AccessLogRead(it) => self.access_log_read(at, it),
+            Event::AccessHistoryViewed(it) => self.access_history_viewed(at, it),
+            Event::AccessDenied(it) => self.access_denied(at, it),
             Event::Config(it) => self.config_changed(at, it),
             // The rest is history to be read in `event_log`; no other table has a column for it.
             _ => {}

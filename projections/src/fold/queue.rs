@@ -68,6 +68,9 @@ impl Fold {
         self.flow_time_over(at, it.interaction_id);
         let Some(session) = self.tables.customer_session.get(&it.interaction_id) else { return };
         let (channel_type, entry_point_id) = (session.channel_type, session.entry_point_id);
+        if !session.is_offered {
+            self.entry_point(at, entry_point_id, |row| row.escalated_to_queue += 1);
+        }
         let queue_name = self.config.name(it.queue_id.uuid());
         let known = self.tables.queue_leg.get(&it.leg_id).is_some();
         if known {

@@ -14,12 +14,10 @@ use ledgerline_schemas::id::{AgentSessionId, InteractionId, LegId};
 use crate::cold;
 use crate::error::ProjectionError;
 use crate::fold::Fold;
+use crate::hot::Appended;
 use crate::show::Schemas;
 use crate::table::TableDef;
-use crate::tables::{
-    AgentActivity, AgentSession, CustomerActivity, CustomerSession, EventLog, QueueLeg,
-    RoutingDecision, TableRow,
-};
+use crate::tables::TableRow;
 
 type MakeBatch = dyn FnOnce(&SchemaRef) -> Result<RecordBatch, ProjectionError> + Send;
 
@@ -73,25 +71,53 @@ impl Fold {
             legs.extend(self.interactions.remove(id).into_iter().flat_map(|it| it.legs));
         }
         let held: BTreeSet<AgentSessionId> = self.held_sessions().collect();
+        let agent_intervals = self.evict_agent_intervals(settled);
+        let is_over = |id: &InteractionId| over.contains(id);
         let tables = &mut self.tables;
-        let sessions: Vec<CustomerSession> =
-            tables.customer_session.evict(|row| over.contains(&row.interaction_id));
-        let activities: Vec<CustomerActivity> =
-            tables.customer_activity.evict(|row| over.contains(&row.interaction_id));
-        let legs: Vec<QueueLeg> = tables.queue_leg.evict(|row| legs.contains(&row.leg_id));
-        let agent_sessions: Vec<AgentSession> = tables.agent_session.evict(|row| {
-            !row.is_active && row.shaped_at() <= settled && !held.contains(&row.agent_session_id)
-        });
-        let agent_activities: Vec<AgentActivity> =
-            tables.agent_activity.evict(|row| row.end_time.is_some() && row.shaped_at() <= settled);
-        let finals = [
-            Final::sorted(sessions),
-            Final::sorted(activities),
-            Final::sorted(legs),
-            Final::sorted(agent_sessions),
-            Final::sorted(agent_activities),
-        ];
-        finals.into_iter().flatten().collect()
+        [
+            // With their interaction.
+            Final::sorted(tables.customer_session.evict(|row| is_over(&row.interaction_id))),
+            Final::sorted(tables.customer_activity.evict(|row| is_over(&row.interaction_id))),
+            Final::sorted(tables.queue_leg.evict(|row| legs.contains(&row.leg_id))),
+            Final::sorted(tables.offer.evict(|row| is_over(&row.interaction_id))),
+            Final::sorted(tables.flow_trace.evict(|row| is_over(&row.interaction_id))),
+            Final::sorted(tables.message.evict(|row| is_over(&row.interaction_id))),
+            Final::sorted(tables.recording.evict(|row| is_over(&row.interaction_id))),
+            Final::sorted(tables.feedback.evict(|row| is_over(&row.interaction_id))),
+            // By themselves.
+            Final::sorted(tables.agent_session.evict(|row| {
+                !row.is_active
+                    && row.shaped_at() <= settled
+                    && !held.contains(&row.agent_session_id)
+            })),
+            Final::sorted(
+                tables
+                    .agent_activity
+                    .evict(|row| row.end_time.is_some() && row.shaped_at() <= settled),
+            ),
+            Final::sorted(agent_intervals),
+            Final::sorted(
+                tables.callback.evict(|row| row.ended_time.is_some() && row.shaped_at() <= settled),
+            ),
+            Final::sorted(
+                tables
+                    .monitor_session
+                    .evict(|row| row.ended_time.is_some() && row.shaped_at() <= settled),
+            ),
+            Final::sorted(
+                tables
+                    .config_history
+                    .evict(|row| row.to_position.is_some() && row.shaped_at() <= settled),
+            ),
+            Final::sorted(
+                tables
+                    .metric_definition
+                    .evict(|row| row.to_position.is_some() && row.shaped_at() <= settled),
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// Takes out the rows of the tables that are only ever appended to.
@@ -99,10 +125,24 @@ impl Fold {
         &mut self,
         schemas: &Schemas,
     ) -> Result<Vec<Final>, ProjectionError> {
-        let events = self.tables.event_log.evict(&schemas.of(EventLog::DEF))?;
-        let decisions = self.tables.routing_decision.evict(&schemas.of(RoutingDecision::DEF))?;
-        let events = events.map(|batch| Final::ready(EventLog::DEF, batch));
-        let decisions = decisions.map(|batch| Final::ready(RoutingDecision::DEF, batch));
-        Ok(events.into_iter().chain(decisions).collect())
+        let tables = &mut self.tables;
+        // The journal first: it is the largest.
+        let batches = [
+            ready(&mut tables.event_log, schemas)?,
+            ready(&mut tables.routing_decision, schemas)?,
+            ready(&mut tables.routing_candidate, schemas)?,
+            ready(&mut tables.routing_order, schemas)?,
+            ready(&mut tables.access_log, schemas)?,
+        ];
+        Ok(batches.into_iter().flatten().collect())
     }
+}
+
+/// All rows of a table that is only appended to; none if there are no rows.
+fn ready<T: TableRow>(
+    table: &mut Appended<T>,
+    schemas: &Schemas,
+) -> Result<Option<Final>, ProjectionError> {
+    let batch = table.evict(&schemas.of(T::DEF))?;
+    Ok(batch.map(|batch| Final::ready(T::DEF, batch)))
 }

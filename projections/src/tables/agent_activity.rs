@@ -12,7 +12,8 @@ use crate::column::AgentActivityState;
 
 table! {
     /// One interval of an agent: of the base state (available, idle, not_responding) or of one interaction
-    /// in hand (ringing, connected, hold, consulting, wrapup). Intervals of several interactions overlap.
+    /// in hand (ringing, connected, hold, consulting, conference, wrapup). Intervals of several interactions
+    /// overlap.
     AgentActivity = "agent_activity", key EventId = [activity_id], sort [start_time, activity_id], live false;
     /// Id of the event that began the interval.
     activity_id: EventId,
@@ -26,7 +27,8 @@ table! {
     @Team team_id: Option<TeamId>,
     /// The site.
     @Site site_id: Option<SiteId>,
-    /// available, idle, not_responding, ringing, connected, hold, consulting, wrapup.
+    /// available, idle, not_responding, ringing, connected, hold, consulting, conference,
+    /// wrapup.
     state: AgentActivityState,
     /// Channel of the interaction in hand; null for base states.
     channel_type: Option<ChannelType>,

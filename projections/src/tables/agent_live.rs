@@ -45,7 +45,7 @@ table! {
     other_count: u32,
     /// Of all in hand, those that ring.
     ringing_count: u32,
-    /// Of all in hand, those connected, on hold or in a consult.
+    /// Of all in hand, those connected, on hold, in a consult or conference.
     connected_count: u32,
     /// Of all in hand, those in wrap-up.
     wrapup_count: u32,

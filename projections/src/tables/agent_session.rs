@@ -8,6 +8,8 @@ use ledgerline_schemas::id::{
     AgentSessionId, AuxCodeId, MultimediaProfileId, SiteId, TeamId, UserId,
 };
 
+use crate::column::AgentActivityState;
+
 table! {
     /// One log-in of an agent. Durations are of intervals that are over; times of several interactions at
     /// once are added up. By channel: `agent_activity`.
@@ -78,8 +80,33 @@ table! {
     consult_count: u32,
     /// Time in consults, ms.
     consult_duration_ms: u64,
+    /// Conferences the agent started.
+    conference_count: u32,
+    /// Time in them, ms.
+    conference_duration_ms: u64,
     /// Wrap-ups.
     wrapup_count: u32,
     /// Time in wrap-up, ms.
     wrapup_duration_ms: u64,
+}
+
+impl AgentSession {
+    /// Count and time of a state.
+    pub(crate) fn figures(&mut self, state: AgentActivityState) -> (&mut u32, &mut u64) {
+        use AgentActivityState as S;
+        match state {
+            S::Available => (&mut self.available_count, &mut self.available_duration_ms),
+            S::Idle => (&mut self.idle_count, &mut self.idle_duration_ms),
+            S::NotResponding => {
+                (&mut self.not_responding_count, &mut self.not_responding_duration_ms)
+            }
+            // Offers are counted by themselves.
+            S::Ringing => (&mut self.offer_count, &mut self.ringing_duration_ms),
+            S::Connected => (&mut self.connected_count, &mut self.connected_duration_ms),
+            S::Hold => (&mut self.hold_count, &mut self.hold_duration_ms),
+            S::Consulting => (&mut self.consult_count, &mut self.consult_duration_ms),
+            S::Conference => (&mut self.conference_count, &mut self.conference_duration_ms),
+            S::Wrapup => (&mut self.wrapup_count, &mut self.wrapup_duration_ms),
+        }
+    }
 }

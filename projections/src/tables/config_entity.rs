@@ -9,7 +9,7 @@ use ledgerline_schemas::{ActorType, Timestamp};
 use crate::column::Json;
 
 table! {
-    /// Configuration entities as they are now; history is in `event_log`.
+    /// Configuration entities as they are now; earlier versions are in `config_history`.
     ConfigEntity = "config_entity", key (EntityKind, EntityId) = [kind, entity_id], sort [kind, entity_id], live false;
     /// site, team, user, queue, entry_point, flow and so on.
     kind: EntityKind,

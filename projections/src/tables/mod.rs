@@ -125,43 +125,88 @@ pub(crate) use dimension;
 #[cfg(test)]
 pub(crate) use table;
 
+pub(crate) mod access_log;
 pub(crate) mod agent_activity;
+pub(crate) mod agent_interval;
 pub(crate) mod agent_live;
 pub(crate) mod agent_session;
+pub(crate) mod callback;
+pub(crate) mod campaign_contact;
 pub(crate) mod config_entity;
+pub(crate) mod config_history;
 pub(crate) mod customer_activity;
 pub(crate) mod customer_session;
+pub(crate) mod entry_point_interval;
 pub(crate) mod event_log;
+pub(crate) mod feedback;
+pub(crate) mod flow_trace;
+pub(crate) mod message;
+pub(crate) mod metric_definition;
+pub(crate) mod monitor_session;
+pub(crate) mod offer;
 pub(crate) mod queue_interval;
 pub(crate) mod queue_leg;
 pub(crate) mod queue_live;
+pub(crate) mod recording;
+pub(crate) mod routing_candidate;
 pub(crate) mod routing_decision;
+pub(crate) mod routing_order;
 
+pub(crate) use access_log::AccessLog;
 pub(crate) use agent_activity::AgentActivity;
+pub(crate) use agent_interval::AgentInterval;
 pub(crate) use agent_live::AgentLive;
 pub(crate) use agent_session::AgentSession;
+pub(crate) use callback::Callback;
+pub(crate) use campaign_contact::CampaignContact;
 pub(crate) use config_entity::ConfigEntity;
+pub(crate) use config_history::ConfigHistory;
 pub(crate) use customer_activity::CustomerActivity;
 pub(crate) use customer_session::CustomerSession;
+pub(crate) use entry_point_interval::EntryPointInterval;
 pub(crate) use event_log::EventLog;
+pub(crate) use feedback::Feedback;
+pub(crate) use flow_trace::FlowTrace;
+pub(crate) use message::Message;
+pub(crate) use metric_definition::MetricDefinition;
+pub(crate) use monitor_session::MonitorSession;
+pub(crate) use offer::Offer;
 pub(crate) use queue_interval::QueueInterval;
 pub(crate) use queue_leg::QueueLeg;
 pub(crate) use queue_live::QueueLive;
+pub(crate) use recording::Recording;
+pub(crate) use routing_candidate::RoutingCandidate;
 pub(crate) use routing_decision::RoutingDecision;
+pub(crate) use routing_order::RoutingOrder;
 
 /// Every table, by name.
 pub const ALL: &[TableDef] = &[
+    *AccessLog::DEF,
     *AgentActivity::DEF,
+    *AgentInterval::DEF,
     *AgentLive::DEF,
     *AgentSession::DEF,
+    *Callback::DEF,
+    *CampaignContact::DEF,
     *ConfigEntity::DEF,
+    *ConfigHistory::DEF,
     *CustomerActivity::DEF,
     *CustomerSession::DEF,
+    *EntryPointInterval::DEF,
     *EventLog::DEF,
+    *Feedback::DEF,
+    *FlowTrace::DEF,
+    *Message::DEF,
+    *MetricDefinition::DEF,
+    *MonitorSession::DEF,
+    *Offer::DEF,
     *QueueInterval::DEF,
     *QueueLeg::DEF,
     *QueueLive::DEF,
+    *Recording::DEF,
+    *RoutingCandidate::DEF,
     *RoutingDecision::DEF,
+    *RoutingOrder::DEF,
 ];
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Tests of the folds and their storage over a log in memory.
 
+mod agent_intervals;
 mod call;
+mod details;
 mod encrypted;
+mod history;
 mod hot;
 mod past;
 mod rows;

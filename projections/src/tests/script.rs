@@ -31,6 +31,8 @@ pub(super) struct Script {
     pub(super) log: MemoryLog,
     /// Milliseconds since [`START`].
     pub(super) now: i64,
+    /// Microseconds added to every instant.
+    pub(super) micros: i64,
     pub(super) actor: Actor,
     serial: u128,
 }
@@ -38,7 +40,7 @@ pub(super) struct Script {
 impl Script {
     pub(super) fn new() -> Self {
         let actor = Actor::router();
-        Self { log: MemoryLog::new(ORG, || Timestamp::EPOCH), now: 0, actor, serial: 0 }
+        Self { log: MemoryLog::new(ORG, || Timestamp::EPOCH), now: 0, micros: 0, actor, serial: 0 }
     }
 
     pub(super) fn reader(&self) -> Arc<dyn EventReader> {
@@ -60,7 +62,7 @@ impl Script {
             id,
             stream: StreamId::new("test"),
             event_type: event_type.into(),
-            time: Timestamp::from_millis(START + self.now),
+            time: Timestamp::from_micros((START + self.now) * 1_000 + self.micros),
             command_id: Default::default(),
             correlation_id: Default::default(),
             causation_id: None,

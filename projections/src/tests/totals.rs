@@ -414,6 +414,18 @@ fn check_totals(snapshot: &Snapshot) {
     }
     assert_eq!(sum(&intervals, "ronas"), counted(&log, "offer.timed_out", None));
     assert_eq!(sum(&legs, "offers"), counted(&log, "offer.made", None));
+    assert_eq!(rows(snapshot, "offer").len() as i64, counted(&log, "offer.made", None));
+    let agents = rows(snapshot, "agent_interval");
+    for (of_agents, of_queues) in [
+        ("handled", "handled"),
+        ("transfers_out", "transferred_out"),
+        ("offered", "offers"),
+        ("rejected", "rejects"),
+        ("ronas", "ronas"),
+    ] {
+        let (left, right) = (sum(&agents, of_agents), sum(&intervals, of_queues));
+        assert_eq!(left, right, "{of_agents}: agent_interval and queue_interval");
+    }
     for name in ["connected_duration_ms", "hold_duration_ms", "wrapup_duration_ms"] {
         let sessions = rows(snapshot, "customer_session");
         assert_eq!(sum(&legs, name), sum(&sessions, name), "{name}");
