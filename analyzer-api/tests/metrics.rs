@@ -11,6 +11,7 @@ mod morning;
 
 use std::collections::BTreeMap;
 
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::util::display::array_value_to_string;
 use ledgerline_analyzer_api::query::run_local;
 use morning::Morning;
@@ -38,7 +39,7 @@ async fn ask(morning: &Morning, sql: &str) -> Vec<String> {
     let mut rows = Vec::new();
     for batch in batches {
         for row in 0..batch.num_rows() {
-            let cell = |column| match array_value_to_string(column, row).unwrap() {
+            let cell = |column: &ArrayRef| match array_value_to_string(column, row).unwrap() {
                 text if text.is_empty() => "-".to_owned(),
                 text => text,
             };
@@ -195,7 +196,8 @@ async fn compatibility_views_show_the_same_rows() {
         // A name of its own hides a view, as it hides a table.
         ("with csr as (select 1 as one) select one from csr", vec!["1"]),
         (
-            "select table_name from information_schema.views where table_schema = 'public' order by 1",
+            "select table_name from information_schema.tables \
+             where table_schema = 'public' and table_type = 'VIEW' order by 1",
             vec!["aar", "asr", "car", "clr", "csr"],
         ),
         (
