@@ -255,11 +255,17 @@ impl Run<'_> {
             return Ok(());
         }
         match self.decided(&line, ids)? {
-            Ok(decision) => {
+            Ok(mut decision) => {
                 let seen = Seen { mapped: decision.is_mapped(), begins: decision.begins() };
                 self.odd(&raw, line.as_ref().ok(), above, &decision);
                 for need in &decision.needs {
                     self.roster.provide(need, &mut self.pipeline).await?;
+                }
+                // Only now, so that it is the same when an import stopped between the two.
+                for fact in &mut decision.facts {
+                    if let Event::AgentSessionStarted(it) = &mut fact.event {
+                        it.profile_config_position = self.roster.newest;
+                    }
                 }
                 self.append(raw.number, decision.facts, ids).await?;
                 self.earlier.lines.insert(ids.command(), seen);
@@ -288,7 +294,6 @@ impl Run<'_> {
             coder: self.coder,
             ids: self.ids,
             state: &self.earlier.state,
-            config_position: self.roster.newest,
         };
         match decider.decide(line, ids) {
             Ok(decision) => Ok(Ok(decision)),

@@ -1,13 +1,13 @@
 //! Lines of agents: memberships, log-ins and pauses. A session lasts from the first queue an agent is a
 //! member of, or the log-in, to the last.
 
-use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::config::EntityKind;
 use ledgerline_schemas::event::agent::{
     AgentSessionEnded, AgentSessionStarted, AgentStateChanged, AgentStateName, DeviceType,
     SignOutReason, StateCause,
 };
 use ledgerline_schemas::id::{AgentSessionId, AuxCodeId, QueueId, UserId};
+use ledgerline_schemas::{Position, Timestamp};
 
 use super::{Making, Stop};
 use crate::import::queue_log::line::{LineError, short};
@@ -130,7 +130,8 @@ impl Making<'_> {
                     // A device may be named after its user.
                     dn: String::new(),
                     multimedia_profile_id: self.with.profile_id(),
-                    profile_config_position: self.with.config_position,
+                    // Known when the profile is there, which the append sees to.
+                    profile_config_position: Position::START,
                     skills: Vec::new(),
                 };
                 self.tell_agent(agent_id, time, started);

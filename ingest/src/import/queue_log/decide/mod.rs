@@ -17,7 +17,7 @@ use ledgerline_schemas::id::{
     CorrelationId, InteractionId, MultimediaProfileId, OrgId, QueueId, SiteId, SubjectId, TeamId,
     UserId,
 };
-use ledgerline_schemas::{Position, StreamId, Timestamp};
+use ledgerline_schemas::{StreamId, Timestamp};
 
 use super::line::{Line, LineError, short};
 use super::mapping::{AgentNames, QueueLogMapping};
@@ -100,8 +100,6 @@ pub(super) struct Decider<'a> {
     pub(super) coder: Coder<'a>,
     pub(super) ids: Ids,
     pub(super) state: &'a State,
-    /// Newest configuration so far.
-    pub(super) config_position: Position,
 }
 
 impl Decider<'_> {
