@@ -1,5 +1,11 @@
 //! Questions about the past, asked of real tables over a log in memory.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod support;
 
 use std::cell::Cell;

@@ -3,6 +3,7 @@
 mod agent_intervals;
 mod call;
 mod details;
+mod details_after;
 mod encrypted;
 mod history;
 mod hot;

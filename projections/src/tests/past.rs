@@ -41,7 +41,7 @@ const ON: &(dyn Fn() -> bool + Sync) = &|| true;
 
 #[test]
 fn every_position_is_what_it_was_whichever_states_are_left() {
-    let script = calls(30);
+    let script = calls(20);
     let head = script.log.head();
     for state_bytes_max in [u64::MAX, 6_000, 0] {
         let dir = tempfile::tempdir().expect("dir");
