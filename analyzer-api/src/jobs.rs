@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use datafusion::execution::spill_file::{SpillFile, SpillWriter};
 use ledgerline_access::Principal;
 use ledgerline_schemas::Position;
-use ledgerline_schemas::id::OrgId;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -31,7 +30,7 @@ pub(crate) struct Jobs(Arc<Mutex<BTreeMap<Uuid, Arc<Job>>>>);
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: Uuid,
-    owner: (OrgId, String),
+    owner: Principal,
     pub(crate) format: Format,
     started: Instant,
     cancel: CancellationToken,
@@ -109,8 +108,47 @@ impl Job {
         state.file.as_ref().map(|file| Arc::clone(&file.0))
     }
 
+    /// A job that waits for its turn.
+    fn new(owner: Principal, format: Format, cancel: CancellationToken) -> Self {
+        let begun = State {
+            phase: Phase::Waiting,
+            position: None,
+            rows: 0,
+            bytes: 0,
+            file: None,
+            ended: None,
+        };
+        Self {
+            // Ordered by time, so that lists are.
+            id: Uuid::now_v7(),
+            owner,
+            format,
+            started: Instant::now(),
+            cancel,
+            state: Mutex::new(begun),
+        }
+    }
+
+    fn end(&self, outcome: Result<(), QueryError>) {
+        let mut state = self.state_mut();
+        state.ended = Some(Instant::now());
+        state.phase = match outcome {
+            Ok(()) => Phase::Done,
+            Err(error) => {
+                state.file = None;
+                Phase::Failed(error)
+            }
+        };
+    }
+
     fn is_of(&self, principal: &Principal) -> bool {
-        self.owner.0 == principal.org_id && self.owner.1 == principal.subject
+        self.owner.org_id == principal.org_id && self.owner.subject == principal.subject
+    }
+
+    /// Whether the principal may have the answer: whoever asked, with every role it was asked with. A token
+    /// that was issued with fewer must not fetch what only those gave.
+    fn is_open_to(&self, principal: &Principal) -> bool {
+        self.is_of(principal) && self.owner.roles.is_subset(&principal.roles)
     }
 }
 
@@ -121,12 +159,12 @@ impl Jobs {
 
     /// The principal's own jobs, oldest first.
     pub(crate) fn of(&self, principal: &Principal) -> Vec<Arc<Job>> {
-        self.all().values().filter(|job| job.is_of(principal)).cloned().collect()
+        self.all().values().filter(|job| job.is_open_to(principal)).cloned().collect()
     }
 
     /// One of the principal's own jobs.
     pub(crate) fn get(&self, principal: &Principal, id: Uuid) -> Option<Arc<Job>> {
-        self.all().get(&id).filter(|job| job.is_of(principal)).cloned()
+        self.all().get(&id).filter(|job| job.is_open_to(principal)).cloned()
     }
 
     /// Stops a job and forgets its answer; false when the principal has no such job.
@@ -146,28 +184,12 @@ impl Jobs {
         mut question: Question,
         format: Format,
     ) -> Option<Arc<Job>> {
-        let owner = (question.principal.org_id, question.principal.subject.clone());
+        let owner = question.principal.clone();
         let cancel = CancellationToken::new();
         question.cancel = cancel.clone();
-        let begun = State {
-            phase: Phase::Waiting,
-            position: None,
-            rows: 0,
-            bytes: 0,
-            file: None,
-            ended: None,
-        };
-        let job = Arc::new(Job {
-            // Ordered by time, so that lists are.
-            id: Uuid::now_v7(),
-            owner,
-            format,
-            started: Instant::now(),
-            cancel,
-            state: Mutex::new(begun),
-        });
+        let job = Arc::new(Job::new(owner, format, cancel));
         let mut all = self.all();
-        if all.values().filter(|it| it.owner == job.owner).count() >= JOBS_MAX {
+        if all.values().filter(|it| it.is_of(&job.owner)).count() >= JOBS_MAX {
             return None;
         }
         all.insert(job.id, Arc::clone(&job));
@@ -175,19 +197,12 @@ impl Jobs {
         let (jobs, analyzer, running) = (self.clone(), state.clone(), Arc::clone(&job));
         tokio::spawn(async move {
             let outcome = put_aside(&analyzer, question, &running).await;
-            {
-                let mut state = running.state_mut();
-                state.ended = Some(Instant::now());
-                state.phase = match outcome {
-                    Ok(()) => Phase::Done,
-                    Err(error) => {
-                        state.file = None;
-                        Phase::Failed(error)
-                    }
-                };
-            }
+            let id = running.id;
+            running.end(outcome);
+            // Nothing of the job stays here: an answer that is deleted meanwhile gives its room back at once.
+            drop((analyzer, running));
             tokio::time::sleep(KEPT).await;
-            jobs.all().remove(&running.id);
+            jobs.all().remove(&id);
         });
         Some(job)
     }
@@ -234,4 +249,40 @@ fn put(out: &mut dyn SpillWriter, job: &Job, bytes: &[u8]) -> Result<(), QueryEr
     })?;
     job.state_mut().bytes += bytes.len() as u64;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use ledgerline_access::Role;
+    use ledgerline_schemas::id::OrgId;
+
+    use super::*;
+
+    fn principal(org: u128, subject: &str, roles: &[Role]) -> Principal {
+        Principal {
+            org_id: OrgId::from_u128(org),
+            subject: subject.to_owned(),
+            roles: roles.iter().copied().collect::<BTreeSet<_>>(),
+            user_id: None,
+        }
+    }
+
+    #[test]
+    fn an_answer_is_for_who_asked_and_with_the_roles_of_then() {
+        let both = [Role::Analyst, Role::Auditor];
+        let asked = principal(1, "ann", &both);
+        let job = Job::new(asked.clone(), Format::default(), CancellationToken::new());
+        let more = [Role::Analyst, Role::Auditor, Role::Agent];
+        for (who, open) in [
+            (asked, true),
+            (principal(1, "ann", &more), true),
+            (principal(1, "ann", &[Role::Analyst]), false),
+            (principal(1, "bob", &both), false),
+            (principal(2, "ann", &both), false),
+        ] {
+            assert_eq!(job.is_open_to(&who), open, "{who:?}");
+        }
+    }
 }

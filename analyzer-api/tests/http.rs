@@ -456,6 +456,26 @@ async fn a_query_by_itself_that_fails_says_why_and_a_running_one_can_be_stopped(
 }
 
 #[tokio::test]
+async fn a_deleted_answer_gives_its_room_back_at_once() {
+    // Room for one answer of 2 MB, not for two.
+    let world = world_with(Limits { spill_bytes_max: 3 << 20, ..Limits::default() });
+    let token = "acme-analyst";
+    let sql = "SELECT repeat('x', 1000) AS text FROM generate_series(1, 2000)";
+    let mut states = Vec::new();
+    for delete in [true, false, false] {
+        let reply = post(&world, token, "text/csv", json!({ "sql": sql, "async": true })).await;
+        let place = reply.header("location").to_owned();
+        let shown = ended(&world, token, &place).await;
+        states.push((shown["state"].clone(), shown["error"]["code"].clone()));
+        if delete {
+            assert_eq!(call(&world, token, "DELETE", &place).await.status, StatusCode::NO_CONTENT);
+        }
+    }
+    let done = (json!("done"), Value::Null);
+    assert_eq!(states, [done.clone(), done, (json!("failed"), json!("out_of_memory"))]);
+}
+
+#[tokio::test]
 async fn a_principal_has_so_many_queries_by_itself_and_no_more() {
     let world = world();
     let token = "acme-analyst";

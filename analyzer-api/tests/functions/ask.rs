@@ -99,6 +99,18 @@ pub(crate) fn sample(dir: &Path, parts: &[Vec<Row>]) -> Arc<Snapshot> {
     })
 }
 
+/// The rows as they come, and shuffled by their keys into so many parts.
+pub(crate) fn spread(rows: Vec<(Row, u32)>, parts: usize) -> (Vec<Row>, Vec<Vec<Row>>) {
+    let plain = rows.iter().map(|(row, _)| row.clone()).collect();
+    let mut shuffled = rows;
+    shuffled.sort_by_key(|(_, key)| *key);
+    let mut spread = vec![Vec::new(); parts];
+    for (index, (row, _)) in shuffled.into_iter().enumerate() {
+        spread[index * 7 % parts].push(row);
+    }
+    (plain, spread)
+}
+
 /// The answer as CSV without its header, or why there is none.
 pub(crate) async fn ask(snapshot: &Arc<Snapshot>, sql: &str) -> Result<String, String> {
     let who = principal("acme-analyst").unwrap();

@@ -4,7 +4,7 @@ use ledgerline_analyzer_api::functions::distribution::histogram::{Histogram, REL
 use ledgerline_analyzer_api::functions::distribution::hyperloglog::STANDARD_ERROR;
 use proptest::prelude::*;
 
-use crate::ask::{Row, ask, cell, cells, refusal, sample};
+use crate::ask::{Row, ask, cell, cells, refusal, sample, spread};
 
 /// The histogram an answer shows in hexadecimal.
 fn shown(text: &str) -> Histogram {
@@ -181,16 +181,10 @@ proptest! {
     fn order_and_partition_do_not_matter(
         rows in prop::collection::vec((row(), any::<u32>()), 1..80), parts in 2_usize..5,
     ) {
-        let plain: Vec<Row> = rows.iter().map(|(row, _)| row.clone()).collect();
-        let mut shuffled = rows;
-        shuffled.sort_by_key(|(_, key)| *key);
-        let mut spread = vec![Vec::new(); parts];
-        for (index, (row, _)) in shuffled.into_iter().enumerate() {
-            spread[index * 7 % parts].push(row);
-        }
+        let (plain, parts) = spread(rows, parts);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let (one, many) = (sample(dir.path(), std::slice::from_ref(&plain)), sample(dir.path(), &spread));
+        let (one, many) = (sample(dir.path(), std::slice::from_ref(&plain)), sample(dir.path(), &parts));
         for sql in [
             format!("SELECT {CALLS} FROM sample"),
             format!("SELECT name, {CALLS} FROM sample GROUP BY name ORDER BY name"),

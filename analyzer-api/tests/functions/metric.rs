@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::ask::{EPOCH, Row, ask, cell, cells, refusal, sample};
+use crate::ask::{EPOCH, Row, ask, cell, cells, refusal, sample, spread};
 
 /// Legs: outcome, leave_reason, wait so far, wait.
 const LEGS: &str = "(VALUES ('answered', 'assigned', 0, 0), ('answered', 'assigned', 20000, 20000), \
@@ -238,16 +238,10 @@ proptest! {
     fn order_and_partition_do_not_matter(
         rows in prop::collection::vec((row(), any::<u32>()), 1..60), parts in 2_usize..5,
     ) {
-        let plain: Vec<Row> = rows.iter().map(|(row, _)| row.clone()).collect();
-        let mut shuffled = rows;
-        shuffled.sort_by_key(|(_, key)| *key);
-        let mut spread = vec![Vec::new(); parts];
-        for (index, (row, _)) in shuffled.into_iter().enumerate() {
-            spread[index * 7 % parts].push(row);
-        }
+        let (plain, parts) = spread(rows, parts);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let (one, many) = (sample(dir.path(), std::slice::from_ref(&plain)), sample(dir.path(), &spread));
+        let (one, many) = (sample(dir.path(), std::slice::from_ref(&plain)), sample(dir.path(), &parts));
         for sql in [
             format!("SELECT {CALLS} FROM sample"),
             format!("SELECT flag, {CALLS} FROM sample GROUP BY flag ORDER BY flag"),
