@@ -10,6 +10,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// The command line does not say what to do (64).
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self { code: 64, message: message.to_string() }
+    }
+
     /// The input is wrong (65).
     pub(crate) fn data(message: impl fmt::Display) -> Self {
         Self { code: 65, message: message.to_string() }

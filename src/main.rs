@@ -60,6 +60,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Demo(arguments) => demo::run(arguments).await,
             Verb::Config(arguments) => command::config::run(arguments).await,
             Verb::Sql(arguments) => command::sql::run(arguments).await,
+            Verb::Report(arguments) => command::report::run(arguments).await,
             Verb::Replay(arguments) => command::replay::run(arguments).await,
             Verb::Rebuild(arguments) => command::rebuild::run(arguments).await,
             Verb::Import(arguments) => command::import::run(arguments).await,

@@ -31,6 +31,7 @@ pub mod pgwire;
 pub mod ports;
 pub mod query;
 pub mod record;
+pub mod report;
 mod session;
 mod sql;
 mod table;

@@ -47,7 +47,7 @@ fn is_unique(def: &TableDef, column: &ColumnDef) -> bool {
 ///
 /// # Errors
 /// [`ProjectionError::Encode`].
-pub(crate) fn encode_batch(
+pub fn encode_batch(
     def: &'static TableDef,
     batch: &RecordBatch,
 ) -> Result<Vec<u8>, ProjectionError> {

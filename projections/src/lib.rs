@@ -46,6 +46,7 @@ mod tests;
 
 pub use change::{ChangeBatch, RowChange};
 pub use checksum::{TableChecksum, checksum};
+pub use cold::encode_batch;
 pub use column::{AgentActivityState, CallbackState, OfferOutcome, Outcome, Stage};
 pub use encode::{data_type, row_batch, schema};
 pub use error::ProjectionError;

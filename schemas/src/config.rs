@@ -11,6 +11,7 @@ use crate::id::{EntityId, FlowId, MultimediaProfileId, OrgId, SiteId, SkillProfi
 
 pub mod flow;
 pub mod queue;
+pub mod report;
 pub mod skill;
 
 pub use flow::{Activity, ActivityKind, Flow};

@@ -12,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod local;
 pub(crate) mod rebuild;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod sql;

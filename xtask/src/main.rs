@@ -6,8 +6,10 @@ mod event_store_bench;
 mod fluvio_suite;
 mod kurrent_clients;
 mod packages;
+mod python;
 mod run;
 mod s3;
+mod scale_bench;
 mod verbs;
 
 use std::process::ExitCode;
@@ -21,8 +23,12 @@ cargo xtask <verb>
   deny       licences, bans and sources of all dependencies (--advisories: also known advisories)
   crash      simulated power cuts and failing disks: cargo xtask crash [--count N] [--seed N]
   kill       the kill -9 loop: cargo xtask kill [--rounds N]
+  agree      live counters, intervals and legs count alike under kills, and answers stay the same:
+             cargo xtask agree [--minutes N]
   bench      the benchmarks; prints the tables of docs/benchmarks.md:
-             cargo xtask bench [--only event_store|routing|import|analyzer] [-- OPTIONS OF event_store]
+             cargo xtask bench [--only event_store|routing|import|analyzer|scale] [-- OPTIONS]
+             scale runs only when it is named: 20 million queue legs beside DuckDB and chDB
+             (OPTIONS: --rows N --rounds N --clients N --memory-mb N)
   kurrent-clients
              the official KurrentDB clients (Rust, Node, Python) against the built server;
              installs them: cargo xtask kurrent-clients [--only rust|node|python] [--binary FILE]
@@ -44,6 +50,7 @@ fn main() -> ExitCode {
         "schemas" => verbs::schemas(),
         "deny" => deny::deny(&rest),
         "crash" => verbs::crash(&rest),
+        "agree" => verbs::agree(&rest),
         "kill" => verbs::kill(&rest),
         "bench" => verbs::bench(&rest),
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),

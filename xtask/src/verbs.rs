@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::run::{command, exists, option, root, say, step, step_with};
-use crate::{deny, disk, event_store_bench, packages};
+use crate::{deny, disk, event_store_bench, packages, scale_bench};
 
 /// Everything CI runs.
 pub(crate) fn test() -> Result<(), String> {
@@ -62,7 +62,22 @@ pub(crate) fn kill(arguments: &[String]) -> Result<(), String> {
     step_with(run, &format!("{rounds} kills"))
 }
 
-/// The benchmarks; what follows `--` is for `event_store`. The others are built with the whole workspace: a
+/// Figures that agree under kills, for minutes instead of samples.
+pub(crate) fn agree(arguments: &[String]) -> Result<(), String> {
+    let minutes: u64 = option(arguments, "--minutes")
+        .unwrap_or("10")
+        .parse()
+        .map_err(|error| format!("--minutes: {error}"))?;
+    // As the tests are built, so that dependencies are built once.
+    let engines = ["--workspace", "--features", ENGINES];
+    step("cargo", &[&["build", "--bins"], &engines[..]].concat())?;
+    let test = ["--test", "agree", "--", "--nocapture"];
+    let mut run = command("cargo", &[&["test"], &engines[..], &test[..]].concat());
+    run.env("LEDGERLINE_AGREE_SECONDS", (minutes * 60).to_string());
+    step_with(run, &format!("{minutes} minutes"))
+}
+
+/// The benchmarks; what follows `--` is for `event_store` and `scale`. The others are built with the whole workspace: a
 /// package by itself has other features of its dependencies, and they would all be built once more.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     let (arguments, rest) = match arguments.iter().position(|it| it == "--") {
@@ -73,6 +88,10 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     let folder =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let folder = root().join(folder);
+    if only == Some("scale") {
+        step("cargo", &["build", "--release", "--workspace", "--bins"])?;
+        return scale_bench::run(&folder, rest.unwrap_or_default());
+    }
     if only.is_none_or(|only| only == "event_store") {
         event_store_bench::run(&folder, rest.unwrap_or_default())?;
     }

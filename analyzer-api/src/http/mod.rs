@@ -6,6 +6,7 @@ mod custody;
 mod history;
 mod problem;
 mod queries;
+mod reports;
 mod sql;
 
 use axum::Router;
@@ -28,6 +29,9 @@ pub fn router(state: AnalyzerState) -> Router {
         .route("/v1/queries", get(queries::list))
         .route("/v1/queries/{id}", get(queries::show).delete(queries::remove))
         .route("/v1/queries/{id}/result", get(queries::result))
+        .route("/v1/reports", get(reports::list))
+        .route("/v1/reports/run", post(reports::answer))
+        .route("/v1/reports/{name}", get(reports::show))
         .route("/v1/interactions/{id}/history", get(history::answer))
         .route("/v1/custody/key", get(custody::key))
         .route("/v1/custody/checkpoint", get(custody::newest).post(custody::sign))

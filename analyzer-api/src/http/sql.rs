@@ -136,7 +136,7 @@ fn bounds(request: &Request, limits: &Limits) -> Result<Bounds, Problem> {
 }
 
 /// A position as a number, or position or instant as text.
-fn moment(value: &Value) -> Result<Moment, Problem> {
+pub(super) fn moment(value: &Value) -> Result<Moment, Problem> {
     let text = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ledgerline_schemas::StreamId;
+use ledgerline_schemas::config::report::ReportDefinition;
 use ledgerline_schemas::config::{Entity, EntityKind};
 use ledgerline_schemas::document::Document;
 use ledgerline_schemas::event::flow::FlowPublished;
@@ -26,6 +27,12 @@ impl Decision<'_> {
         let entity = Entity::parse(kind, document).map_err(|error| {
             Rejection::new(RejectionCode::Invalid, format!("{}: {error}", kind.name()))
         })?;
+        if kind == EntityKind::ReportDefinition {
+            // Only here: the core has no use for it, and what older logs hold stays what it is.
+            document.parse::<ReportDefinition>().map_err(|error| {
+                Rejection::new(RejectionCode::Invalid, format!("{}: {error}", kind.name()))
+            })?;
+        }
         let id = self.entity_id(kind, entity_id, &entity.name())?;
         config_check::check(&self.state.config, id, &entity)?;
 

@@ -1,0 +1,79 @@
+//! Reports by name: those of the organization's configuration, then the stock ones.
+
+use datafusion::arrow::array::AsArray;
+use ledgerline_access::Principal;
+use ledgerline_schemas::config::report::ReportDefinition;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ReportError;
+use super::stock;
+use crate::analyzer::{AnalyzerState, Bounds, Door, Question};
+
+const SAVED: &str = "select arrow_cast(document, 'Utf8') from config_entity \
+    where kind = 'report_definition' and is_active and not is_deleted order by name";
+
+/// Where a definition comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The organization's configuration.
+    Saved,
+    /// It comes with the product.
+    Stock,
+}
+
+/// All reports a principal can run by name. A saved one takes the place of a stock one of its name.
+///
+/// # Errors
+/// [`ReportError::Query`] when the configuration cannot be read.
+pub async fn all(
+    state: &AnalyzerState,
+    principal: &Principal,
+    door: Door,
+) -> Result<Vec<(Origin, ReportDefinition)>, ReportError> {
+    let mut answer = state
+        .ask(Question {
+            principal: principal.clone(),
+            door,
+            sql: SAVED.to_owned(),
+            parameters: None,
+            as_of: None,
+            bounds: Bounds::default(),
+            cancel: CancellationToken::new(),
+            backend_pid: 0,
+        })
+        .await?;
+    let mut reports = Vec::new();
+    while let Some(batch) = answer.next().await {
+        let batch = batch?;
+        let documents = batch.column(0).as_string::<i32>();
+        // A document of before definitions were checked may be none; it is no report.
+        let parsed = documents.iter().flatten().filter_map(|text| serde_json::from_str(text).ok());
+        reports.extend(parsed.map(|definition: ReportDefinition| (Origin::Saved, definition)));
+    }
+    let own: Vec<String> = reports.iter().map(|(_, it)| it.name.clone()).collect();
+    let others = stock::all().iter().filter(|stock| !own.contains(&stock.name));
+    reports.extend(others.map(|stock| (Origin::Stock, stock.clone())));
+    Ok(reports)
+}
+
+/// One report by its name, upper and lower case alike; spaces may be written as `-`.
+///
+/// # Errors
+/// [`ReportError::Unknown`], [`ReportError::Query`].
+pub async fn by_name(
+    state: &AnalyzerState,
+    principal: &Principal,
+    door: Door,
+    name: &str,
+) -> Result<ReportDefinition, ReportError> {
+    let wanted = folded(name);
+    let found =
+        all(state, principal, door).await?.into_iter().find(|it| folded(&it.1.name) == wanted);
+    found.map(|(_, definition)| definition).ok_or_else(|| ReportError::Unknown(name.to_owned()))
+}
+
+/// The form in which names are compared, and a name in file names and addresses.
+#[must_use]
+pub fn folded(name: &str) -> String {
+    name.trim().to_lowercase().replace([' ', '_'], "-")
+}

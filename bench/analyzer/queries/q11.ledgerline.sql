@@ -1,0 +1,3 @@
+select *
+from leg
+where interaction_id = '{{interaction}}'
