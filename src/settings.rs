@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) sip: Sip,
     /// PostgreSQL wire.
     pub(crate) sql: Sql,
+    /// Arrow Flight SQL.
+    pub(crate) flight: Flight,
     /// KurrentDB protocol.
     pub(crate) kurrent: Kurrent,
     /// Web chat.
@@ -139,6 +141,22 @@ pub(crate) struct Sql {
     pub(crate) connections_max: usize,
 }
 
+/// Arrow Flight SQL.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Flight {
+    /// Switched on.
+    pub(crate) enabled: bool,
+    /// Address to listen at, TLS and clear text; clear text is served to this machine only.
+    pub(crate) listen: SocketAddr,
+    /// Certificate chain (PEM); self-signed when absent.
+    pub(crate) certificate: Option<PathBuf>,
+    /// Private key (PEM).
+    pub(crate) private_key: Option<PathBuf>,
+    /// Most connections at once.
+    pub(crate) connections_max: usize,
+}
+
 /// The KurrentDB protocol.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -177,6 +195,7 @@ impl Default for Settings {
             http: Http::default(),
             sip: Sip::default(),
             sql: Sql::default(),
+            flight: Flight::default(),
             kurrent: Kurrent::default(),
             chat: ChatSettings::default(),
             keys: Keys::default(),
@@ -260,6 +279,18 @@ impl Default for Sql {
     }
 }
 
+impl Default for Flight {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: loopback(50_051),
+            certificate: None,
+            private_key: None,
+            connections_max: 200,
+        }
+    }
+}
+
 impl Default for Kurrent {
     fn default() -> Self {
         Self {
@@ -302,6 +333,9 @@ impl Settings {
         if self.sql.certificate.is_some() != self.sql.private_key.is_some() {
             return Err(Failure::config("sql.certificate and sql.private_key go together"));
         }
+        if self.flight.certificate.is_some() != self.flight.private_key.is_some() {
+            return Err(Failure::config("flight.certificate and flight.private_key go together"));
+        }
         if self.kurrent.certificate.is_some() != self.kurrent.private_key.is_some() {
             return Err(Failure::config("kurrent.certificate and kurrent.private_key go together"));
         }
@@ -321,6 +355,7 @@ impl Settings {
         self.sip.tcp.set_port(0);
         self.sip.rtp_ports = [0, 0];
         self.sql.listen.set_port(0);
+        self.flight.listen.set_port(0);
         self.kurrent.listen.set_port(0);
         if let Some(keys) = &mut self.engine.keys_listen {
             keys.set_port(0);
@@ -383,6 +418,7 @@ mod tests {
         assert!(bad("[storage]\nkeep_local_days = 1").contains("storage.archive"));
         assert!(bad("[storage]\nsegment_bytes = 1").contains("storage.segment_bytes"));
         assert!(bad("[storage]\narchive_every_s = 0").contains("storage.archive_every_s"));
+        assert!(bad("[flight]\nprivate_key = \"a\"").contains("flight.certificate"));
         assert!(bad("[kurrent]\nprivate_key = \"a\"").contains("kurrent.certificate"));
     }
 }

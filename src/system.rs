@@ -42,6 +42,7 @@ pub(crate) struct Addresses {
     pub(crate) sip_udp: Option<SocketAddr>,
     pub(crate) sip_tcp: Option<SocketAddr>,
     pub(crate) sql: Option<SocketAddr>,
+    pub(crate) flight: Option<SocketAddr>,
     pub(crate) kurrent: Option<SocketAddr>,
     /// Where standbys copy keys.
     pub(crate) keys: Option<SocketAddr>,
@@ -171,6 +172,17 @@ impl System {
         } else {
             None
         };
+        let flight = match flight_config(settings, data)? {
+            Some(config) => {
+                let (address, task) =
+                    analyzer::flight::serve(config, state.clone(), doors_close.clone())
+                        .await
+                        .map_err(|error| Failure::unavailable(format!("flight.listen: {error}")))?;
+                tasks.push(task);
+                Some(address)
+            }
+            None => None,
+        };
         let kurrent = match kurrent_config(settings, data)? {
             Some(config) => Some(
                 kurrent::serve(
@@ -213,6 +225,7 @@ impl System {
             sip_udp: voice.as_ref().map(|server| server.udp_addr),
             sip_tcp: voice.as_ref().map(|server| server.tcp_addr),
             sql,
+            flight,
             kurrent: kurrent.as_ref().map(|server| server.address),
             keys: keys_door.as_ref().map(|door| door.address),
             organizations: organizations
@@ -376,6 +389,26 @@ fn pgwire_config(settings: &Settings, data: &DataDir) -> analyzer::pgwire::Confi
         data_dir: data.root().to_owned(),
         connections_max: sql.connections_max,
     }
+}
+
+/// How Arrow Flight SQL is served; `None`: not at all.
+fn flight_config(
+    settings: &Settings,
+    data: &DataDir,
+) -> Result<Option<analyzer::flight::Config>, Failure> {
+    let flight = &settings.flight;
+    if !flight.enabled {
+        return Ok(None);
+    }
+    let files = match flight.certificate.clone().zip(flight.private_key.clone()) {
+        Some(files) => files,
+        None => certificate::self_signed(data.root(), "flight")?,
+    };
+    Ok(Some(analyzer::flight::Config {
+        tls: Some(certificate::acceptor(&files, &[b"h2"])?),
+        connections_max: flight.connections_max,
+        ..analyzer::flight::Config::at(flight.listen)
+    }))
 }
 
 /// How the KurrentDB protocol is served; `None`: not at all.

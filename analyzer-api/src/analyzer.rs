@@ -61,6 +61,8 @@ pub enum Door {
     Http,
     /// The PostgreSQL wire.
     Pgwire,
+    /// Arrow Flight SQL.
+    FlightSql,
     /// The command line on a data directory.
     Cli,
 }
@@ -72,6 +74,7 @@ impl Door {
         match self {
             Self::Http => "http",
             Self::Pgwire => "pgwire",
+            Self::FlightSql => "flight_sql",
             Self::Cli => "cli",
         }
     }
@@ -136,11 +139,19 @@ impl AnalyzerState {
         statement: Option<Statement>,
     ) -> Result<Answer, QueryError> {
         let mut audit = Audit::new(self, &question);
-        let outcome = self.answer(&question, statement, &mut audit).await;
-        match outcome {
-            Ok((position, rows)) => Ok(Answer { position, rows, audit }),
-            Err(error) => Err(audit.fail(error).await),
-        }
+        let outcome = self.answer(&question, statement, None, &mut audit).await;
+        audit.answer(outcome).await
+    }
+
+    /// Answers a question on tables that were promised to its principal; without them on those the question names.
+    pub(crate) async fn ask_on(
+        &self,
+        question: Question,
+        promised: Option<Arc<Snapshot>>,
+    ) -> Result<Answer, QueryError> {
+        let mut audit = Audit::new(self, &question);
+        let outcome = self.answer(&question, None, promised, &mut audit).await;
+        audit.answer(outcome).await
     }
 
     /// Records a question that failed before it could be asked, and gives its error back.
@@ -150,11 +161,7 @@ impl AnalyzerState {
 
     /// The tables of the principal's organization as of now, if the principal may query them.
     pub(crate) async fn admit(&self, principal: &Principal) -> Result<Arc<Snapshot>, QueryError> {
-        if !may_query(principal) {
-            return Err(QueryError::NotAllowed(
-                "SQL is for analysts, auditors, supervisors and administrators".to_owned(),
-            ));
-        }
+        may(principal)?;
         self.ports
             .snapshots
             .snapshot(principal.org_id, self.engine.limits().freshness_wait)
@@ -166,9 +173,17 @@ impl AnalyzerState {
         &self,
         question: &Question,
         statement: Option<Statement>,
+        promised: Option<Arc<Snapshot>>,
         audit: &mut Audit,
     ) -> Result<(Position, RowStream), QueryError> {
-        let mut snapshot = self.admit(&question.principal).await?;
+        let org_id = question.principal.org_id;
+        let mut snapshot = match promised.filter(|it| it.org_id == org_id) {
+            Some(promised) => {
+                may(&question.principal)?;
+                promised
+            }
+            None => self.admit(&question.principal).await?,
+        };
         audit.position = snapshot.position;
         let mut clockwork = self.engine.clockwork(question.cancel.clone());
         if let Some(deadline) = question.bounds.deadline {
@@ -198,7 +213,14 @@ impl AnalyzerState {
     }
 
     /// The tables at an earlier position than those of `now`.
-    async fn as_of(&self, now: &Snapshot, moment: Moment) -> Result<Arc<Snapshot>, QueryError> {
+    async fn as_of(
+        &self,
+        now: &Arc<Snapshot>,
+        moment: Moment,
+    ) -> Result<Arc<Snapshot>, QueryError> {
+        if moment == Moment::At(now.position) {
+            return Ok(Arc::clone(now));
+        }
         let org_id = now.org_id;
         let (past, log) = self.past(org_id).ok_or_else(|| {
             QueryError::Unsupported("as_of: only the present is kept here".to_owned())
@@ -265,6 +287,15 @@ impl AnalyzerState {
     }
 }
 
+/// Refuses whoever may not query at all.
+fn may(principal: &Principal) -> Result<(), QueryError> {
+    if may_query(principal) {
+        return Ok(());
+    }
+    let reason = "SQL is for analysts, auditors, supervisors and administrators";
+    Err(QueryError::NotAllowed(reason.to_owned()))
+}
+
 /// An answer: its position, its columns, its rows.
 pub struct Answer {
     position: Position,
@@ -325,6 +356,17 @@ impl Audit {
             position: Position::START,
             rows: 0,
             open: true,
+        }
+    }
+
+    /// The answer that goes on with this record, or the error after it is recorded.
+    async fn answer(
+        mut self,
+        outcome: Result<(Position, RowStream), QueryError>,
+    ) -> Result<Answer, QueryError> {
+        match outcome {
+            Ok((position, rows)) => Ok(Answer { position, rows, audit: self }),
+            Err(error) => Err(self.fail(error).await),
         }
     }
 

@@ -148,6 +148,19 @@ impl Engine {
         (&mut guard.task).await.map_err(|error| QueryError::Internal(error.to_string()))?
     }
 
+    /// The columns that running a plan will give.
+    pub(crate) async fn describe(
+        &self,
+        session: Arc<SqlSession>,
+        plan: Plan,
+    ) -> Result<SchemaRef, QueryError> {
+        self.compute(async move {
+            let physical = session.state().create_physical_plan(&plan.logical).await?;
+            Ok(renamed(&physical.schema(), plan.names.as_deref()))
+        })
+        .await
+    }
+
     /// Runs a plan. The answer is computed while it is read.
     pub(crate) async fn run(
         &self,

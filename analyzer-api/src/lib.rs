@@ -1,7 +1,7 @@
 //! The analyzer: questions about an organization's interactions, past and present, answered from its
 //! projections and its log.
 //!
-//! This crate is a **boundary**: it owns the SQL doors (HTTP and the PostgreSQL wire) and the history of
+//! This crate is a **boundary**: it owns the SQL doors (HTTP, the PostgreSQL wire, Arrow Flight SQL) and the history of
 //! an interaction. It is not a store: tables come as a [`ledgerline_projections::Snapshot`], events from
 //! an [`ledgerline_event_store::EventReader`]; what it writes is only the record of its own use.
 //!
@@ -16,8 +16,10 @@
 
 pub mod analyzer;
 pub mod custody;
+mod describe;
 mod engine;
 mod error;
+pub mod flight;
 pub mod format;
 pub mod functions;
 mod govern;

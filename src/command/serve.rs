@@ -96,6 +96,9 @@ pub(crate) fn announce(addresses: &Addresses) {
     if let Some(sql) = addresses.sql {
         say(&format!("PostgreSQL wire   {sql} (TLS)"));
     }
+    if let Some(flight) = addresses.flight {
+        say(&format!("Arrow Flight SQL  {flight} (TLS; clear text from this machine)"));
+    }
     if let Some(kurrent) = addresses.kurrent {
         say(&format!("KurrentDB clients {kurrent} (TLS; clear text from this machine)"));
     }

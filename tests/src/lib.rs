@@ -87,6 +87,8 @@ pub struct Server {
     pub sip: SocketAddr,
     /// PostgreSQL wire.
     pub sql: SocketAddr,
+    /// Arrow Flight SQL.
+    pub flight: SocketAddr,
 }
 
 fn address(line: &str, prefix: &str) -> Option<SocketAddr> {
@@ -134,7 +136,7 @@ impl Server {
         let Ok(mut child) = child else { panic!("serve cannot be started") };
         let Some(stdout) = child.stdout.take() else { panic!("serve has no output") };
         let mut out = BufReader::new(stdout);
-        let (mut http, mut sip, mut sql) = (None, None, None);
+        let (mut http, mut sip, mut sql, mut flight) = (None, None, None, None);
         loop {
             let mut line = String::new();
             let read = out.read_line(&mut line).unwrap_or(0);
@@ -142,12 +144,15 @@ impl Server {
             http = http.or_else(|| address(&line, "HTTP, WebSocket"));
             sip = sip.or_else(|| address(&line, "SIP"));
             sql = sql.or_else(|| address(&line, "PostgreSQL wire"));
+            flight = flight.or_else(|| address(&line, "Arrow Flight SQL"));
             if line.starts_with("organization") {
                 break;
             }
         }
-        match (http, sip, sql) {
-            (Some(http), Some(sip), Some(sql)) => Self { child, _out: out, http, sip, sql },
+        match (http, sip, sql, flight) {
+            (Some(http), Some(sip), Some(sql), Some(flight)) => {
+                Self { child, _out: out, http, sip, sql, flight }
+            }
             found => panic!("serve did not say where it listens: {found:?}"),
         }
     }

@@ -114,6 +114,7 @@ impl Server {
         let config = folder.join("serve.toml");
         let text = format!(
             "[http]\nlisten = \"127.0.0.1:0\"\n[sip]\nenabled = false\n[sql]\nenabled = false\n\
+             [flight]\nenabled = false\n\
              [kurrent]\nlisten = \"{address}\"\n[log]\nlevel = \"warn\"\n"
         );
         std::fs::write(&config, text).map_err(|error| format!("serve.toml: {error}"))?;

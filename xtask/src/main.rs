@@ -3,6 +3,7 @@
 mod deny;
 mod disk;
 mod event_store_bench;
+mod flight_clients;
 mod fluvio_suite;
 mod kurrent_clients;
 mod packages;
@@ -32,6 +33,9 @@ cargo xtask <verb>
   kurrent-clients
              the official KurrentDB clients (Rust, Node, Python) against the built server;
              installs them: cargo xtask kurrent-clients [--only rust|node|python] [--binary FILE]
+  flight-clients
+             clients of Arrow Flight SQL (ADBC, pyarrow) against the built server; installs them:
+             cargo xtask flight-clients [--only adbc|pyarrow] [--binary FILE]
   fluvio-suite
              the Fluvio carrier against a real SC and SPU, started from a fluvio-run program:
              cargo xtask fluvio-suite --fluvio-run FILE (or LEDGERLINE_FLUVIO_RUN); writes
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         "kill" => verbs::kill(&rest),
         "bench" => verbs::bench(&rest),
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
+        "flight-clients" => flight_clients::flight_clients(&rest),
         "fluvio-suite" => fluvio_suite::fluvio_suite(&rest),
         "s3" => s3::s3(),
         "demo-check" => verbs::demo_check(),

@@ -1,17 +1,13 @@
 //! The extended protocol: statements with parameters, described before they run.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
 use arrow_pg::datatypes::into_pg_type;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Expr, Statement, Value, visit_expressions,
-};
+use datafusion::sql::sqlparser::ast::Statement;
 use futures::Sink;
 use pgwire::api::portal::{Format, Portal, PortalExecutionState};
 use pgwire::api::query::{ExtendedQueryHandler, send_query_response};
@@ -28,6 +24,7 @@ use super::connection::Connection;
 use super::copy;
 use super::encode::{check_formats, fields, from_query, response};
 use crate::error::QueryError;
+use crate::sql::parameters;
 
 /// A statement that was parsed, and planned once to learn its columns and parameters. It is planned again
 /// for each execution, on the snapshot of that moment.
@@ -75,14 +72,7 @@ impl QueryParser for Connection {
                 let clockwork = self.state.engine.clockwork(question.cancel.clone());
                 let (_, plan) = clockwork.bound(planning).await??;
                 prepared.schema = Some(plan.schema());
-                let types = plan.logical.get_parameter_types()?;
-                let cast = cast_types(&prepared.statement);
-                prepared.parameters = (1..=types.len())
-                    .map(|number| {
-                        let name = format!("${number}");
-                        types.get(&name).cloned().flatten().or_else(|| cast.get(&name).cloned())
-                    })
-                    .collect();
+                prepared.parameters = parameters::types(&prepared.statement, &plan.logical)?;
             }
             Ok(prepared)
         };
@@ -109,29 +99,6 @@ impl QueryParser for Connection {
             None => Ok(command::fields(&prepared.statement)),
         }
     }
-}
-
-/// Types of parameters that the statement casts itself, as in `$1::bigint`.
-fn cast_types(statement: &Statement) -> BTreeMap<String, DataType> {
-    let mut found = BTreeMap::new();
-    let _: ControlFlow<()> = visit_expressions(statement, |expr| {
-        if let Expr::Cast { expr, data_type, .. } = expr
-            && let Expr::Value(value) = expr.as_ref()
-            && let Value::Placeholder(name) = &value.value
-            && let Some(known) = match data_type {
-                SqlType::BigInt(_) | SqlType::Int8(_) => Some(DataType::Int64),
-                SqlType::Integer(_) | SqlType::Int(_) | SqlType::Int4(_) => Some(DataType::Int32),
-                SqlType::DoublePrecision | SqlType::Float8 => Some(DataType::Float64),
-                SqlType::Boolean | SqlType::Bool => Some(DataType::Boolean),
-                SqlType::Text | SqlType::Varchar(_) => Some(DataType::Utf8),
-                _ => None,
-            }
-        {
-            found.insert(name.clone(), known);
-        }
-        ControlFlow::Continue(())
-    });
-    found
 }
 
 /// A parameter whose type nothing tells is text, as in PostgreSQL.

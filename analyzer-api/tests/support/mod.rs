@@ -261,6 +261,7 @@ impl ScramStore for Users {
 /// Everything a test needs.
 pub struct World {
     pub state: AnalyzerState,
+    pub snapshots: Arc<dyn SnapshotSource>,
     pub logs: Logs,
     pub dir: TempDir,
 }
@@ -281,8 +282,9 @@ pub fn world_over(limits: Limits, dir: TempDir, acme: Arc<Snapshot>) -> World {
     let snapshots = Snapshots(BTreeMap::from([(ACME, acme), (GLOBEX, globex)]));
     let logs =
         Logs([ACME, GLOBEX].map(|org| (org, MemoryLog::new(org, || Timestamp::EPOCH))).into());
-    let ports = ports(Arc::new(snapshots), &logs);
-    World { state: AnalyzerState::new(Engine::new(limits).unwrap(), ports), logs, dir }
+    let snapshots: Arc<dyn SnapshotSource> = Arc::new(snapshots);
+    let ports = ports(Arc::clone(&snapshots), &logs);
+    World { state: AnalyzerState::new(Engine::new(limits).unwrap(), ports), snapshots, logs, dir }
 }
 
 fn ports(snapshots: Arc<dyn SnapshotSource>, logs: &Logs) -> Ports {

@@ -83,7 +83,7 @@ impl Process {
         drop(free);
         let text = format!(
             "data = \"{}\"\n{settings}\n[http]\nlisten = \"127.0.0.1:{http}\"\n[kurrent]\nlisten = \"127.0.0.1:0\"\n\
-             [sip]\nenabled = false\n[sql]\nenabled = false\n[keys]\nkek_folder = \"{}\"\n",
+             [sip]\nenabled = false\n[sql]\nenabled = false\n[flight]\nenabled = false\n[keys]\nkek_folder = \"{}\"\n",
             data.display(),
             folder.join(format!("{name}-kek")).display()
         );
