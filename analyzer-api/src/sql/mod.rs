@@ -8,6 +8,7 @@ mod array;
 pub(crate) mod correlate;
 pub(crate) mod guard;
 pub(crate) mod names;
+pub(crate) mod reads;
 pub(crate) mod rewrite;
 
 use datafusion::sql::sqlparser::ast::Statement;
