@@ -16,6 +16,7 @@ mod event_house;
 mod failure;
 mod keys;
 mod logging;
+mod oidc;
 mod ops;
 mod organization;
 mod output;

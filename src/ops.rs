@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use ledgerline_access::policy::Action;
-use ledgerline_access::{TokenIssuer, allows, bearer};
+use ledgerline_access::{Refusal, Verifier, allows, bearer};
 use ledgerline_event_store::engine::Status;
 use ledgerline_event_store::{EmbeddedLog, EventReader as _};
 use ledgerline_ingest::engine::EngineHandle;
@@ -41,20 +41,20 @@ const READY_LAG_EVENTS: u64 = 50_000;
 struct Ops {
     watched: Arc<Vec<Watched>>,
     metrics: PrometheusHandle,
-    issuer: TokenIssuer,
+    verifier: Verifier,
 }
 
 /// `GET /healthz`, `/readyz` (open to everybody, they say nothing about anybody) and `/metrics` (token).
 pub(crate) fn router(
     watched: Vec<Watched>,
     metrics: PrometheusHandle,
-    issuer: TokenIssuer,
+    verifier: Verifier,
 ) -> Router {
     Router::new()
         .route("/healthz", get(|| async { Json(json!({"status": "ok", "role": "leader"})) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(measured))
-        .with_state(Ops { watched: Arc::new(watched), metrics, issuer })
+        .with_state(Ops { watched: Arc::new(watched), metrics, verifier })
 }
 
 /// A log that a standby follows.
@@ -175,9 +175,20 @@ async fn measured(State(ops): State<Ops>, headers: HeaderMap) -> Response {
             .into_response()
     };
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let principal = match bearer(value).and_then(|token| ops.issuer.verify(token)) {
-        Ok(principal) => principal,
-        Err(error) => return refuse(StatusCode::UNAUTHORIZED, &error.to_string()),
+    let verified = match bearer(value) {
+        Ok(token) => ops.verifier.verify(token).await,
+        Err(error) => Err(error),
+    };
+    let principal = match verified {
+        Ok(verified) => verified.principal,
+        Err(error) => {
+            let status = match error.refusal() {
+                Refusal::Unauthenticated => StatusCode::UNAUTHORIZED,
+                Refusal::Forbidden => StatusCode::FORBIDDEN,
+                Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            return refuse(status, &error.to_string());
+        }
     };
     if !allows(&principal, Action::MetricsRead) {
         return refuse(StatusCode::FORBIDDEN, "the roles of the token do not allow metrics_read");

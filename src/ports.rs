@@ -5,15 +5,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use ledgerline_access::policy::{Action, allows};
-use ledgerline_access::{AccessError, Principal, ScramCredentials, TokenIssuer};
+use ledgerline_access::{AccessError, Principal, Refusal, ScramCredentials, Verified, Verifier};
 use ledgerline_analyzer_api::ports::{
     AuthError, Authenticator, LogSource, ScramStore, ScramVerifier, SnapshotSource, Snapshotting,
+    Verifying,
 };
 use ledgerline_analyzer_api::record::WriterSource;
 use ledgerline_event_store::kurrent::{Authorizer, Caller, Credentials, Logs, Unauthorized};
 use ledgerline_event_store::{EventReader, EventWriter};
 use ledgerline_projections::{Past, Projections};
 use ledgerline_schemas::id::OrgId;
+use tokio::runtime::Handle;
 
 /// Log and tables of one organization.
 #[derive(Clone, Debug)]
@@ -74,21 +76,25 @@ impl Logs for Opened {
 /// Tokens and database users at the KurrentDB door.
 #[derive(Clone, Debug)]
 pub(crate) struct EventClients {
-    pub(crate) issuer: TokenIssuer,
+    pub(crate) verifier: Verifier,
     pub(crate) users: ScramCredentials,
 }
 
 impl Authorizer for EventClients {
     fn authorize(&self, credentials: &Credentials) -> Result<Caller, Unauthorized> {
-        let refused = |error: AccessError| match error {
-            AccessError::Unavailable => Unauthorized::Unavailable(error.to_string()),
-            other => Unauthorized::Credentials(other.to_string()),
+        let refused = |error: AccessError| match error.refusal() {
+            Refusal::Unavailable => Unauthorized::Unavailable(error.to_string()),
+            Refusal::Unauthenticated | Refusal::Forbidden => {
+                Unauthorized::Credentials(error.to_string())
+            }
         };
         match credentials {
             Credentials::Bearer(token) => {
-                let (principal, expires_s) =
-                    self.issuer.verify_with_expiry(token).map_err(refused)?;
-                let left_s = expires_s.saturating_sub(self.issuer.now_s());
+                // On a thread that may block, inside the runtime.
+                let verifying = self.verifier.verify(token);
+                let Verified { principal, expires_s } =
+                    Handle::current().block_on(verifying).map_err(refused)?;
+                let left_s = expires_s.saturating_sub(self.verifier.now_s());
                 Ok(caller(principal, Some(Duration::from_secs(left_s))))
             }
             Credentials::Basic { user, password } => {
@@ -109,13 +115,13 @@ fn caller(principal: Principal, valid_for: Option<Duration>) -> Caller {
     }
 }
 
-/// Tokens of the built-in issuer at the analyzer's doors.
+/// Tokens at the analyzer's doors.
 #[derive(Clone, Debug)]
-pub(crate) struct Tokens(pub(crate) TokenIssuer);
+pub(crate) struct Tokens(pub(crate) Verifier);
 
 impl Authenticator for Tokens {
-    fn verify(&self, token: &str) -> Result<ledgerline_access::Principal, AuthError> {
-        self.0.verify(token).map_err(|error| AuthError(error.to_string()))
+    fn verify<'a>(&'a self, token: &'a str) -> Verifying<'a> {
+        Box::pin(async move { Ok(self.0.verify(token).await?.principal) })
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ledgerline_access::oidc::ProviderSettings;
 use ledgerline_event_store::archive::Retention;
 use ledgerline_ingest::chat::ChatSettings;
 use ledgerline_ingest::voice::VoiceConfig;
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) flight: Flight,
     /// KurrentDB protocol.
     pub(crate) kurrent: Kurrent,
+    /// Issuers whose tokens are accepted beside the built-in issuer's.
+    pub(crate) oidc: Vec<ProviderSettings>,
     /// Web chat.
     pub(crate) chat: ChatSettings,
     /// Keys of personal data.
@@ -197,6 +200,7 @@ impl Default for Settings {
             sql: Sql::default(),
             flight: Flight::default(),
             kurrent: Kurrent::default(),
+            oidc: Vec::new(),
             chat: ChatSettings::default(),
             keys: Keys::default(),
             engine: Engine::default(),
@@ -340,6 +344,13 @@ impl Settings {
             return Err(Failure::config("kurrent.certificate and kurrent.private_key go together"));
         }
         self.storage.check()?;
+        for (index, provider) in self.oidc.iter().enumerate() {
+            let wrong = |error| Failure::config(format!("oidc[{index}].{error}"));
+            provider.check().map_err(wrong)?;
+            if self.oidc.iter().take(index).any(|other| other.issuer == provider.issuer) {
+                return Err(Failure::config(format!("oidc[{index}].issuer: is named twice")));
+            }
+        }
         let [first, last] = self.sip.rtp_ports;
         if first > last {
             return Err(Failure::config(format!("sip.rtp_ports: {first} is above {last}")));
@@ -420,5 +431,22 @@ mod tests {
         assert!(bad("[storage]\narchive_every_s = 0").contains("storage.archive_every_s"));
         assert!(bad("[flight]\nprivate_key = \"a\"").contains("flight.certificate"));
         assert!(bad("[kurrent]\nprivate_key = \"a\"").contains("kurrent.certificate"));
+        let provider = |issuer: &str| {
+            format!(
+                "[[oidc]]\nissuer = \"{issuer}\"\naudiences = [\"ledgerline\"]\n\
+                 organization.name = \"main\"\nroles.claim = \"groups\"\n\
+                 roles.values.staff = [\"analyst\"]\n"
+            )
+        };
+        let https = provider("https://id.example.com");
+        assert!(toml::from_str::<Settings>(&https).expect("parses").check().is_ok());
+        assert!(bad(&provider("http://id.example.com")).starts_with("oidc[0].issuer: "));
+        assert!(bad(&format!("{https}{https}")).starts_with("oidc[1].issuer: "));
+        let unknown = https.replace("[\"analyst\"]", "[\"root\"]");
+        let error = toml::from_str::<Settings>(&unknown).expect_err("no such role").to_string();
+        assert!(error.contains("root"), "{error}");
+        let misspelt = format!("{https}audience = \"x\"\n");
+        let error = toml::from_str::<Settings>(&misspelt).expect_err("no such key").to_string();
+        assert!(error.contains("audience"), "{error}");
     }
 }

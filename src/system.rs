@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledgerline_access::{ScramCredentials, TokenIssuer};
+use ledgerline_access::{ScramCredentials, TokenIssuer, Verifier};
 use ledgerline_analyzer_api::{self as analyzer, Custodian};
 use ledgerline_event_store::engine::{Mirror, Role};
 use ledgerline_event_store::kurrent;
@@ -27,6 +27,7 @@ use crate::data_dir::{DataDir, Held, Known};
 use crate::event_house::EventHouse;
 use crate::failure::Failure;
 use crate::keys;
+use crate::oidc;
 use crate::ops::{self, Probes, Watched};
 use crate::organization::{Served, lead, open_logs, open_tables, start_engine};
 use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
@@ -109,6 +110,7 @@ impl System {
         let keys = keys::open(data, kek_folder)?;
         let issuer = TokenIssuer::open(data.root()).map_err(Failure::file)?;
         let users = ScramCredentials::open(data.root()).map_err(Failure::file)?;
+        let verifier = oidc::verifier(settings, &issuer, &logs)?;
         let keys_door = standby::offer(settings, data, &keys, &logs)?;
         let http = TcpListener::bind(settings.http.listen).await.map_err(|error| {
             Failure::unavailable(format!("http.listen {}: {error}", settings.http.listen))
@@ -116,12 +118,12 @@ impl System {
         let opened = Opened::default();
         let custodians = Custodians::default();
         let doors_close = CancellationToken::new();
-        let doors = Doors::new(issuer.clone());
-        let realtime = RealtimeState::new(issuer.clone(), realtime::Limits::default())
+        let doors = Doors::new(verifier.clone());
+        let realtime = RealtimeState::new(verifier.clone(), realtime::Limits::default())
             .map_err(Failure::software)?;
         let mut organizations = Vec::new();
         let mut voice_doors = Vec::new();
-        let mut tasks = Vec::new();
+        let mut tasks = vec![oidc::keep_keys(verifier.clone())];
         for Served { known, log, mirror, .. } in logs {
             if let Some(depot) = archive.clone().filter(|_| settings.storage.archive.is_some()) {
                 tasks.push(storage::keep(&known, &log, depot, &settings.storage));
@@ -160,7 +162,7 @@ impl System {
             organizations.push(Running { known, custodian, log, projections, engine, mirror });
         }
         let state =
-            analyzer_state(&opened, &issuer, &users)?.with_custody(Arc::new(custodians.clone()));
+            analyzer_state(&opened, &verifier, &users)?.with_custody(Arc::new(custodians.clone()));
         let sql = if settings.sql.enabled {
             let config = pgwire_config(settings, data);
             let (address, task) =
@@ -187,7 +189,7 @@ impl System {
             Some(config) => Some(
                 kurrent::serve(
                     config,
-                    Arc::new(EventClients { issuer: issuer.clone(), users: users.clone() }),
+                    Arc::new(EventClients { verifier: verifier.clone(), users: users.clone() }),
                     Arc::new(opened.clone()),
                     Arc::new(EventHouse(opened.clone())),
                     doors_close.clone(),
@@ -218,7 +220,7 @@ impl System {
         let router = ledgerline_ingest::http::router(doors)
             .merge(realtime::router(realtime.clone()))
             .merge(analyzer::router(state))
-            .merge(ops::router(watched, metrics, issuer.clone()))
+            .merge(ops::router(watched, metrics, verifier))
             .layer(axum::middleware::from_fn(refused_body::discard));
         let addresses = Addresses {
             http: http.local_addr().map_err(Failure::software)?,
@@ -349,14 +351,14 @@ impl System {
 /// The analyzer over everything that is open.
 pub(crate) fn analyzer_state(
     opened: &Opened,
-    issuer: &TokenIssuer,
+    verifier: &Verifier,
     users: &ScramCredentials,
 ) -> Result<analyzer::AnalyzerState, Failure> {
     let ports = analyzer::Ports {
         snapshots: Arc::new(opened.clone()),
         logs: Arc::new(opened.clone()),
         recorder: Arc::new(analyzer::record::LogRecorder::new(opened.clone())),
-        authenticator: Arc::new(Tokens(issuer.clone())),
+        authenticator: Arc::new(Tokens(verifier.clone())),
         scram: Arc::new(DatabaseUsers(users.clone())),
     };
     let engine = analyzer::Engine::new(analyzer::Limits::default()).map_err(Failure::software)?;

@@ -21,7 +21,7 @@ pub enum AccessError {
     #[error("token signature does not match")]
     BadSignature,
     /// Signed with an algorithm this server does not accept.
-    #[error("token algorithm is not accepted, it must be HS256")]
+    #[error("token algorithm is not accepted")]
     WrongAlgorithm,
     /// `exp` has passed.
     #[error("token has expired")]
@@ -29,12 +29,21 @@ pub enum AccessError {
     /// `nbf` lies in the future.
     #[error("token is not valid yet")]
     NotYetValid,
-    /// `iss` names another issuer.
-    #[error("token issuer is not this server")]
+    /// `iss` names an issuer that is not trusted here.
+    #[error("token issuer is not trusted here")]
     WrongIssuer,
     /// `aud` names another audience.
     #[error("token audience is not this server's interface")]
     WrongAudience,
+    /// `kid` names a key that the issuer does not publish (any more), or one that cannot be used.
+    #[error("token is signed with a key that its issuer does not publish")]
+    UnknownKey,
+    /// The issuer could not be asked for its keys, and those of before are too old.
+    #[error("keys of the token's issuer are not available now")]
+    KeysUnavailable,
+    /// No claim of a verified token names an organization of this server.
+    #[error("token opens no organization of this server")]
+    NoOrganization,
     /// Unknown user or wrong password; which of the two is not said.
     #[error("user name or password is wrong")]
     WrongPassword,
@@ -52,6 +61,52 @@ pub enum AccessError {
     /// The credential file cannot be used; the reason is for the operator, not for the caller.
     #[error("credentials are unavailable")]
     Unavailable,
+}
+
+/// How a door answers a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nobody is known by these credentials (HTTP 401).
+    Unauthenticated,
+    /// Somebody is, and may not come in (HTTP 403).
+    Forbidden,
+    /// It cannot be found out now (HTTP 503); the same credentials may do later.
+    Unavailable,
+}
+
+impl AccessError {
+    /// How a door answers it.
+    #[must_use]
+    pub const fn refusal(&self) -> Refusal {
+        match self {
+            Self::KeysUnavailable | Self::Unavailable => Refusal::Unavailable,
+            Self::NoOrganization => Refusal::Forbidden,
+            _ => Refusal::Unauthenticated,
+        }
+    }
+
+    /// Its name, `lower_snake`, as in metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::NotBearer => "not_bearer",
+            Self::Malformed(_) => "malformed",
+            Self::BadSignature => "bad_signature",
+            Self::WrongAlgorithm => "wrong_algorithm",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::WrongAudience => "wrong_audience",
+            Self::UnknownKey => "unknown_key",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::NoOrganization => "no_organization",
+            Self::WrongPassword => "wrong_password",
+            Self::InvalidGrant { .. } => "invalid_grant",
+            Self::Signing(_) => "signing",
+            Self::Unavailable => "unavailable",
+        }
+    }
 }
 
 /// Why a key or credential file cannot be used.

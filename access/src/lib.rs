@@ -1,7 +1,8 @@
 //! Who may do what: tokens, database credentials, roles and the policy matrix.
 //!
 //! It is a library of checks. It has no routes and no tables of its own: every edge crate calls
-//! [`bearer`], [`TokenIssuer::verify`] (or [`ScramCredentials::lookup`]) and then [`allows`].
+//! [`bearer`], [`Verifier::verify`] (or [`ScramCredentials::lookup`]) and then [`allows`]. Every door has the same
+//! [`Verifier`]: tokens of the built-in [`TokenIssuer`], and of the issuers in [`oidc`] that the settings name.
 //!
 //! Invariants:
 //! * denied unless the matrix in [`policy`] says otherwise; a principal without roles may do nothing;
@@ -13,16 +14,19 @@
 
 pub mod bearer;
 pub mod error;
+pub mod oidc;
 pub mod policy;
 pub mod principal;
 pub mod scram;
 pub mod token;
+pub mod verifier;
 
 mod secret_file;
 
 pub use bearer::bearer;
-pub use error::{AccessError, StoreError};
+pub use error::{AccessError, Refusal, StoreError};
 pub use policy::{Action, allows};
 pub use principal::{Principal, Role};
 pub use scram::{NewUser, ScramCredentials, ScramSecret, same_bytes};
 pub use token::{Clock, Grant, TokenIssuer};
+pub use verifier::{Verified, Verifier};

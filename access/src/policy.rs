@@ -34,6 +34,8 @@ pub enum Action {
     ChatStart,
     /// Verify the log, take proofs and export evidence.
     CustodyProve,
+    /// Ask what a row was, what became of it, who looked, and why a decision was made.
+    AuditRead,
     /// See personal data in clear.
     PersonalDataReveal,
     /// Destroy the key of a person's data.
@@ -48,7 +50,7 @@ pub enum Action {
 
 impl Action {
     /// All actions, in the order of the matrix.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::DesktopOperate,
         Self::AgentSupervise,
         Self::InteractionMonitor,
@@ -61,6 +63,7 @@ impl Action {
         Self::LiveSubscribe,
         Self::ChatStart,
         Self::CustodyProve,
+        Self::AuditRead,
         Self::PersonalDataReveal,
         Self::SubjectErase,
         Self::CredentialManage,
@@ -84,6 +87,7 @@ impl Action {
             Self::LiveSubscribe => "live_subscribe",
             Self::ChatStart => "chat_start",
             Self::CustodyProve => "custody_prove",
+            Self::AuditRead => "audit_read",
             Self::PersonalDataReveal => "personal_data_reveal",
             Self::SubjectErase => "subject_erase",
             Self::CredentialManage => "credential_manage",
@@ -106,6 +110,7 @@ impl Action {
             Self::LiveSubscribe => &[Supervisor, Analyst, Administrator, Integrator],
             Self::ChatStart | Self::ExternalAppend => &[Integrator],
             Self::CustodyProve | Self::PersonalDataReveal => &[Auditor],
+            Self::AuditRead => &[Auditor, Administrator],
             Self::MetricsRead => &[Administrator, Integrator],
             Self::ConfigWrite
             | Self::SubjectErase

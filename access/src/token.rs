@@ -32,7 +32,8 @@ pub const MAX_TTL_S: u64 = 366 * 24 * 3600;
 pub const MAX_TOKEN_BYTES: usize = 4096;
 
 const KEY_BYTES: usize = 32;
-const MAX_SUBJECT_BYTES: usize = 128;
+/// Longest subject, bytes.
+pub(crate) const MAX_SUBJECT_BYTES: usize = 128;
 
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -186,6 +187,12 @@ impl TokenIssuer {
             user_id: claims.user,
         };
         Ok((principal, claims.exp))
+    }
+
+    /// The clock that tokens are held against.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        Arc::clone(&self.clock)
     }
 
     /// Now, by this issuer's clock, seconds since 1970.

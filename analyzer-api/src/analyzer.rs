@@ -1,5 +1,6 @@
 //! A question from any door to its answer: permission, one snapshot, plan, governed rows, access event.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use crate::ports::{
     AccessRecorder, Authenticator, LogSource, ScramStore, SnapshotSource, may_measure, may_query,
 };
 use crate::session::{Plan, SqlSession, sees};
-use crate::sql::guard;
+use crate::sql::{guard, reads};
 
 /// What the analyzer stands on.
 #[derive(Clone, Debug)]
@@ -202,6 +203,7 @@ impl AnalyzerState {
             statement,
         );
         let (session, mut plan) = clockwork.bound(planning).await??;
+        audit.tables.clone_from(&plan.tables);
         if let Some(parameters) = &question.parameters {
             plan.logical = plan.logical.with_param_values(parameters.clone())?;
         }
@@ -258,17 +260,21 @@ impl AnalyzerState {
                 };
                 guard::check(&statement, may_measure(&principal))?;
                 let mut tables = past::Tables::default();
+                let mut earlier = BTreeMap::new();
                 if let Some((past, log)) = past {
                     let sees = |table: &str| sees(&principal, table);
                     let requests = past::rewrite(&mut statement, &snapshot, &*log, &sees)?;
                     if !requests.is_empty() {
+                        earlier
+                            .extend(requests.iter().map(|(name, it)| (name.clone(), it.table())));
                         tables = past::resolve(&engine, past, requests).await?;
                     }
                 }
                 let session =
                     SqlSession::open(&engine, &snapshot, &tables, &principal, backend_pid)?;
                 let session = Arc::new(session);
-                let plan = session.plan(statement).await?;
+                let mut plan = session.plan(statement).await?;
+                plan.tables = reads::read(&plan.logical, &earlier)?;
                 Ok((session, plan))
             })
             .await
@@ -343,6 +349,7 @@ struct Audit {
     sql_sha256: String,
     position: Position,
     rows: u64,
+    tables: Vec<String>,
     open: bool,
 }
 
@@ -355,6 +362,7 @@ impl Audit {
             sql_sha256: hex(&Sha256::digest(question.sql.as_bytes())),
             position: Position::START,
             rows: 0,
+            tables: Vec::new(),
             open: true,
         }
     }
@@ -379,6 +387,7 @@ impl Audit {
             rows: self.rows,
             masked_columns: Vec::new(),
             outcome: outcome.to_owned(),
+            tables: self.tables.clone(),
         }
         .into()
     }

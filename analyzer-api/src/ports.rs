@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledgerline_access::{Action, Principal, Role, allows};
+use ledgerline_access::{AccessError, Action, Principal, Role, allows};
 use ledgerline_event_store::EventReader;
 use ledgerline_projections::{Past, Snapshot};
 use ledgerline_schemas::Event;
@@ -33,19 +33,20 @@ pub trait LogSource: Send + Sync + fmt::Debug + 'static {
     fn reader(&self, org_id: OrgId) -> Option<Arc<dyn EventReader>>;
 }
 
-/// A token was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct AuthError(pub String);
+/// A future that an [`Authenticator`] gives back.
+pub type Verifying<'a> = Pin<Box<dyn Future<Output = Result<Principal, AccessError>> + Send + 'a>>;
 
 /// Turns a bearer token into a principal.
 pub trait Authenticator: Send + Sync + fmt::Debug + 'static {
-    /// Checks signature, times and claims.
-    ///
-    /// # Errors
-    /// [`AuthError`] with a reason that may be shown to the caller.
-    fn verify(&self, token: &str) -> Result<Principal, AuthError>;
+    /// Checks signature, times and claims; this may wait for the keys of the token's issuer. The text of an error may
+    /// be shown to the caller, and [`AccessError::refusal`] says how a door answers it.
+    fn verify<'a>(&'a self, token: &'a str) -> Verifying<'a>;
 }
+
+/// The database users cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AuthError(pub String);
 
 /// What a database user's log-in is checked against (RFC 5802, SHA-256).
 #[derive(Clone, PartialEq, Eq)]

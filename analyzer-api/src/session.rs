@@ -57,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) logical: LogicalPlan,
     /// Names of the answer's columns; `None` leaves them as planned.
     pub(crate) names: Option<Vec<String>>,
+    /// Tables of the organization that it reads.
+    pub(crate) tables: Vec<String>,
 }
 
 impl Plan {
@@ -202,6 +204,6 @@ impl SqlSession {
             .with_allow_statements(false)
             .verify_plan(&logical)
             .map_err(|error| QueryError::NotAllowed(error.to_string()))?;
-        Ok(Plan { logical, names })
+        Ok(Plan { logical, names, tables: Vec::new() })
     }
 }

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::frame::{ErrorCode, Outgoing, ResyncReason};
 use crate::request::Subscribe;
 use crate::session::Session;
-use crate::state::{Clock, RealtimeState, Verified, Watches, Woken, count, refuse};
+use crate::state::{Clock, RealtimeState, Verified, Watches, Woken, count, refuse, refuse_token};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Parameters {
@@ -46,10 +46,10 @@ pub(crate) async fn stream(
     let unauthorized =
         |message: &str| refuse(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message);
     let Verified { principal, left } =
-        match state.authenticate(&headers, parameters.access_token.as_deref()) {
+        match state.authenticate(&headers, parameters.access_token.as_deref()).await {
             Ok(Some(verified)) => verified,
             Ok(None) => return unauthorized("authorization header is missing"),
-            Err(error) => return unauthorized(&error.to_string()),
+            Err(error) => return refuse_token(&error),
         };
     let (mut session, watches) = match state.session(principal) {
         Ok(opened) => opened,

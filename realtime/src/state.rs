@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use ledgerline_access::{AccessError, Principal, TokenIssuer, bearer};
+use ledgerline_access::{AccessError, Principal, Refusal, Verified as Holder, Verifier, bearer};
 use ledgerline_event_store::log::EventReader;
 use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::id::OrgId;
@@ -40,7 +40,7 @@ pub struct RealtimeState {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) issuer: TokenIssuer,
+    verifier: Verifier,
     pub(crate) limits: Arc<Limits>,
     pub(crate) connections: Arc<Semaphore>,
     key: ResumeKey,
@@ -69,13 +69,13 @@ pub fn router(state: RealtimeState) -> Router {
 }
 
 impl RealtimeState {
-    /// A state that serves no organization yet.
+    /// A state that trusts the tokens that `verifier` does and serves no organization yet.
     ///
     /// # Errors
     /// [`RealtimeError::Random`].
-    pub fn new(issuer: TokenIssuer, limits: Limits) -> Result<Self, RealtimeError> {
+    pub fn new(verifier: impl Into<Verifier>, limits: Limits) -> Result<Self, RealtimeError> {
         let inner = Inner {
-            issuer,
+            verifier: verifier.into(),
             connections: Arc::new(Semaphore::new(limits.connections)),
             limits: Arc::new(limits),
             key: ResumeKey::random().map_err(RealtimeError::Random)?,
@@ -126,7 +126,7 @@ impl RealtimeState {
     }
 
     /// The token of the header or, for browsers that cannot set one, of `access_token`.
-    pub(crate) fn authenticate(
+    pub(crate) async fn authenticate(
         &self,
         headers: &HeaderMap,
         access_token: Option<&str>,
@@ -136,13 +136,13 @@ impl RealtimeState {
             (None, Some(token)) => token,
             (None, None) => return Ok(None),
         };
-        self.verify(token).map(Some)
+        self.verify(token).await.map(Some)
     }
 
-    pub(crate) fn verify(&self, token: &str) -> Result<Verified, AccessError> {
-        let (principal, expires_s) = self.inner.issuer.verify_with_expiry(token)?;
+    pub(crate) async fn verify(&self, token: &str) -> Result<Verified, AccessError> {
+        let Holder { principal, expires_s } = self.inner.verifier.verify(token).await?;
         // The remaining life is measured once; from here on the monotonic clock counts.
-        let left = Duration::from_secs(expires_s.saturating_sub(self.inner.issuer.now_s()));
+        let left = Duration::from_secs(expires_s.saturating_sub(self.inner.verifier.now_s()));
         Ok(Verified { principal, left })
     }
 
@@ -269,6 +269,16 @@ pub(crate) fn refuse(status: StatusCode, code: ErrorCode, message: &str) -> Resp
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
+}
+
+/// The HTTP answer to a token that is not accepted.
+pub(crate) fn refuse_token(error: &AccessError) -> Response {
+    let (status, code) = match error.refusal() {
+        Refusal::Unauthenticated => (StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized),
+        Refusal::Forbidden => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
+        Refusal::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+    };
+    refuse(status, code, &error.to_string())
 }
 
 /// Counts a frame that goes out.

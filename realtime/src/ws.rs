@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use crate::frame::{ErrorCode, Frame, ResyncReason};
 use crate::request::Request;
 use crate::session::{Session, Wake};
-use crate::state::{Clock, RealtimeState, Verified, Watches, Woken, count, refuse};
+use crate::state::{Clock, RealtimeState, Verified, Watches, Woken, count, refuse, refuse_token};
 
 /// Close code: not authenticated.
 pub const CLOSE_UNAUTHORIZED: u16 = 4401;
@@ -67,12 +67,9 @@ pub(crate) async fn upgrade(
         let message = "no more connections are taken now";
         return refuse(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooLarge, message);
     };
-    let verified = match state.authenticate(&headers, parameters.access_token.as_deref()) {
+    let verified = match state.authenticate(&headers, parameters.access_token.as_deref()).await {
         Ok(verified) => verified,
-        Err(error) => {
-            let message = error.to_string();
-            return refuse(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, &message);
-        }
+        Err(error) => return refuse_token(&error),
     };
     // Up to the hard limit a frame is read and refused with an explanation; beyond it, unread.
     let hard = state.inner.limits.request_bytes.saturating_mul(4);
@@ -142,7 +139,7 @@ async fn first_frame(socket: &mut WebSocket, state: &RealtimeState) -> Result<Ve
     };
     match Request::parse(&text) {
         Ok(Request::Auth { token }) => {
-            state.verify(&token).map_err(|_| unauthorized("the token is not accepted"))
+            state.verify(&token).await.map_err(|_| unauthorized("the token is not accepted"))
         }
         _ => Err(unauthorized("the first frame must be of type 'auth'")),
     }

@@ -53,7 +53,7 @@ impl LocalOrganization {
         opened.add(self.known.org_id, open);
         let issuer = TokenIssuer::open(self.data.root()).map_err(Failure::file)?;
         let users = ScramCredentials::open(self.data.root()).map_err(Failure::file)?;
-        analyzer_state(&opened, &issuer, &users)
+        analyzer_state(&opened, &issuer.into(), &users)
     }
 
     /// Records a read on the log; durable when this returns.

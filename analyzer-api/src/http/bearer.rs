@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use ledgerline_access::Principal;
+use ledgerline_access::{Principal, Refusal};
 
 use super::problem::Problem;
 use crate::analyzer::AnalyzerState;
@@ -30,10 +30,15 @@ impl FromRequestParts<AnalyzerState> for Bearer {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| refused("header Authorization has another scheme than Bearer"))?;
-        let verified = state.ports.authenticator.verify(token);
+        let verified = state.ports.authenticator.verify(token).await;
         verified.map(Self).map_err(|error| {
             metrics::counter!("analyzer_unauthenticated_total", "door" => "http").increment(1);
-            refused(&error.to_string())
+            let detail = error.to_string();
+            match error.refusal() {
+                Refusal::Unauthenticated => refused(&detail),
+                Refusal::Forbidden => Problem::new(403, "not_allowed", &detail),
+                Refusal::Unavailable => Problem::new(503, "not_available", &detail),
+            }
         })
     }
 }

@@ -1,5 +1,7 @@
-//! The HTTP door: `POST /v1/sql`, `/v1/queries/…`, `GET /v1/interactions/{id}/history` and `/v1/custody/…`.
+//! The HTTP door: `POST /v1/sql`, `/v1/queries/…`, `GET /v1/interactions/{id}/history`, `/v1/audit/…` and
+//! `/v1/custody/…`.
 
+mod audit;
 mod bearer;
 mod body;
 mod custody;
@@ -39,6 +41,10 @@ pub fn router(state: AnalyzerState) -> Router {
         .route("/v1/custody/consistency", post(custody::consistency))
         .route("/v1/custody/interactions/{id}/proofs", get(custody::proofs))
         .route("/v1/custody/interactions/{id}/evidence", get(custody::evidence))
+        .route("/v1/audit/diff", get(audit::diff))
+        .route("/v1/audit/state/{table}/{key}", get(audit::state))
+        .route("/v1/audit/who-looked", get(audit::who_looked))
+        .route("/v1/audit/decisions/{id}", get(audit::decision))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state)
 }

@@ -35,6 +35,17 @@ pub(crate) enum Asked {
     Check { table: &'static TableDef, from: Position, to: Position },
 }
 
+impl Asked {
+    /// Name of the table it is about.
+    pub(crate) const fn table(&self) -> &'static str {
+        match self {
+            Self::AsOf { table, .. } | Self::Changes { table, .. } | Self::Check { table, .. } => {
+                table.name
+            }
+        }
+    }
+}
+
 /// Table functions by the name that stands for them in the rewritten statement.
 pub(crate) type Requests = BTreeMap<String, Asked>;
 

@@ -9,6 +9,7 @@ pub(crate) mod correlate;
 pub(crate) mod guard;
 pub(crate) mod names;
 pub(crate) mod parameters;
+pub(crate) mod reads;
 pub(crate) mod rewrite;
 
 use datafusion::sql::sqlparser::ast::Statement;

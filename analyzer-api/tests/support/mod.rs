@@ -14,9 +14,10 @@ use datafusion::arrow::array::{
     ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use ledgerline_access::{Principal, Role};
+use ledgerline_access::{AccessError, Principal, Role};
 use ledgerline_analyzer_api::ports::{
     AuthError, Authenticator, LogSource, ScramStore, ScramVerifier, SnapshotSource, Snapshotting,
+    Verifying,
 };
 use ledgerline_analyzer_api::record::{LogRecorder, WriterSource};
 use ledgerline_analyzer_api::{AnalyzerState, Engine, Limits, Ports};
@@ -235,8 +236,9 @@ pub fn principal(name: &str) -> Option<Principal> {
 struct Tokens;
 
 impl Authenticator for Tokens {
-    fn verify(&self, token: &str) -> Result<Principal, AuthError> {
-        principal(token).ok_or_else(|| AuthError("the token is not valid".to_owned()))
+    fn verify<'a>(&'a self, token: &'a str) -> Verifying<'a> {
+        let found = principal(token).ok_or(AccessError::BadSignature);
+        Box::pin(std::future::ready(found))
     }
 }
 

@@ -48,12 +48,12 @@ pub(super) async fn notifications(
 ) -> Result<Response, Problem> {
     let caller = match (caller, &query.access_token) {
         (Some(caller), _) => caller,
-        (None, Some(token)) => Caller::from_token(&doors, token, &headers)?,
+        (None, Some(token)) => Caller::from_token(&doors, token, &headers).await?,
         (None, None) => return Err(Problem::unauthorized("no access token given")),
     };
     let agent_id = caller.agent()?;
     let after = query.after.as_deref().map(parse_after).transpose()?;
-    let lifetime = Duration::from_secs(caller.expires_s.saturating_sub(doors.issuer().now_s()));
+    let lifetime = Duration::from_secs(caller.expires_s.saturating_sub(doors.verifier().now_s()));
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
         metrics::gauge!("ledgerline_desktop_sockets").increment(1.0);

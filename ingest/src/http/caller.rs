@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use ledgerline_access::bearer::bearer;
 use ledgerline_access::policy::{Action, allows};
-use ledgerline_access::{AccessError, Principal};
+use ledgerline_access::{AccessError, Principal, Refusal, Verified};
 use ledgerline_schemas::command::{Command, Commanded};
 use ledgerline_schemas::id::{CommandId, CorrelationId, InteractionId, SubjectId, UserId};
 use ledgerline_schemas::limits::TRACEPARENT_BYTES_MAX;
@@ -40,7 +40,7 @@ impl FromRequestParts<Arc<Doors>> for Caller {
     async fn from_request_parts(parts: &mut Parts, doors: &Arc<Doors>) -> Result<Self, Problem> {
         let header = text(&parts.headers, AUTHORIZATION.as_str());
         let token = bearer(header).map_err(refusal)?;
-        Self::from_token(doors, token, &parts.headers)
+        Self::from_token(doors, token, &parts.headers).await
     }
 }
 
@@ -60,7 +60,13 @@ impl OptionalFromRequestParts<Arc<Doors>> for Caller {
 }
 
 fn refusal(error: AccessError) -> Problem {
-    Problem::unauthorized(error.to_string())
+    match error.refusal() {
+        Refusal::Unauthenticated => Problem::unauthorized(error.to_string()),
+        Refusal::Forbidden => Problem::forbidden(error.to_string()),
+        Refusal::Unavailable => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", error.to_string())
+        }
+    }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -71,10 +77,15 @@ impl Caller {
     /// The caller who holds this token.
     ///
     /// # Errors
-    /// 401 for a token that does not hold, 403 when its organization is not served here, 422 for a bad
-    /// `Idempotency-Key`.
-    pub fn from_token(doors: &Doors, token: &str, headers: &HeaderMap) -> Result<Self, Problem> {
-        let (principal, expires_s) = doors.issuer().verify_with_expiry(token).map_err(refusal)?;
+    /// 401 for a token that does not hold, 403 when its organization is not served here, 503 when the keys of its issuer
+    /// are not available, 422 for a bad `Idempotency-Key`.
+    pub async fn from_token(
+        doors: &Doors,
+        token: &str,
+        headers: &HeaderMap,
+    ) -> Result<Self, Problem> {
+        let Verified { principal, expires_s } =
+            doors.verifier().verify(token).await.map_err(refusal)?;
         let organization = doors
             .organization(principal.org_id)
             .ok_or_else(|| Problem::forbidden("the token's organization is not served here"))?;

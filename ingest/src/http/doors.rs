@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ledgerline_access::TokenIssuer;
+use ledgerline_access::Verifier;
 use ledgerline_event_store::crypt::KeyRing;
 use ledgerline_event_store::log::{EventReader, EventWriter, ReadError};
 use ledgerline_routing_core::{Effect, EffectId};
@@ -93,15 +93,15 @@ impl Organization {
 /// State of every router here: who may come in, and to which organization.
 #[derive(Debug)]
 pub struct Doors {
-    issuer: TokenIssuer,
+    verifier: Verifier,
     organizations: RwLock<BTreeMap<OrgId, Arc<Organization>>>,
 }
 
 impl Doors {
-    /// Doors that trust tokens of `issuer`, with no organization yet.
+    /// Doors that trust the tokens that `verifier` does, with no organization yet.
     #[must_use]
-    pub fn new(issuer: TokenIssuer) -> Arc<Self> {
-        Arc::new(Self { issuer, organizations: RwLock::default() })
+    pub fn new(verifier: impl Into<Verifier>) -> Arc<Self> {
+        Arc::new(Self { verifier: verifier.into(), organizations: RwLock::default() })
     }
 
     /// Opens the doors of an organization, or replaces them.
@@ -132,7 +132,7 @@ impl Doors {
         }
     }
 
-    pub(crate) const fn issuer(&self) -> &TokenIssuer {
-        &self.issuer
+    pub(crate) const fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 }

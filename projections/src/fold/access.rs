@@ -21,6 +21,7 @@ fn entry(at: &At<'_>, principal: &str) -> AccessLog {
         sql_sha256: None,
         as_of_position: None,
         rows: None,
+        tables: None,
         masked_columns: None,
         interaction_id: None,
         read_kind: None,
@@ -43,6 +44,7 @@ impl Fold {
             sql_sha256: Some(text(&it.sql_sha256)),
             as_of_position: Some(it.as_of_position),
             rows: Some(it.rows),
+            tables: (!it.tables.is_empty()).then(|| Json::of(&it.tables)),
             masked_columns: Some(Json::of(&it.masked_columns)),
             ..entry(at, &it.principal)
         };

@@ -32,6 +32,8 @@ table! {
     as_of_position: Option<Position>,
     /// Rows answered.
     rows: Option<u64>,
+    /// Tables that a question read (JSON array of text); null when it was not planned, and before this was noted.
+    tables: Option<Json>,
     /// Columns shown masked (JSON array of text).
     masked_columns: Option<Json>,
     /// Interaction whose history was viewed.

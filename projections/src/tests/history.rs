@@ -112,6 +112,7 @@ fn every_read_and_refusal_is_in_the_access_log() {
             rows: 3,
             masked_columns: vec!["origin".into()],
             outcome: "ok".into(),
+            tables: vec!["offer".into(), "queue_leg".into()],
         },
     );
     script.at(
@@ -141,6 +142,7 @@ fn every_read_and_refusal_is_in_the_access_log() {
         "sql_sha256",
         "as_of_position",
         "rows",
+        "tables",
         "masked_columns",
         "interaction_id",
         "read_kind",
@@ -159,10 +161,10 @@ fn every_read_and_refusal_is_in_the_access_log() {
     assert_eq!(
         told,
         [
-            "1 access.query_run ann pgwire ok ab 7 3 [\"origin\"] - - - - - - - - -",
-            "2 access.log_read ann kurrentdb - - 1 - - - read $all - end true 10 - -",
-            "3 access.history_viewed ann - - - - - - CALL - - - - - - - -",
-            "4 access.denied  - denied - - - - - - - - - - - sql_query no",
+            "1 access.query_run ann pgwire ok ab 7 3 [\"offer\",\"queue_leg\"] [\"origin\"] - - - - - - - - -",
+            "2 access.log_read ann kurrentdb - - 1 - - - - read $all - end true 10 - -",
+            "3 access.history_viewed ann - - - - - - - CALL - - - - - - - -",
+            "4 access.denied  - denied - - - - - - - - - - - - sql_query no",
         ]
     );
 }

@@ -25,6 +25,10 @@ pub struct AccessQueryRun {
     pub masked_columns: Vec<String>,
     /// `ok`, or a stable error code.
     pub outcome: String,
+    /// Tables it read, also under views and as they were, in order of their names. Empty before it was planned, and
+    /// in events of versions that did not note them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
 }
 
 /// Somebody began to read events of the log themselves.
