@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::custody::CustodySource;
 use crate::engine::Engine;
 use crate::error::QueryError;
-use crate::govern::stream::RowStream;
+use crate::govern::stream::{Clockwork, RowStream};
 use crate::jobs::Jobs;
 use crate::past::{self, Moment};
 use crate::ports::{
@@ -61,6 +61,8 @@ pub enum Door {
     Http,
     /// The PostgreSQL wire.
     Pgwire,
+    /// `POST /v1/search`: the SQL that a GraphQL query becomes.
+    GraphQl,
     /// The command line on a data directory.
     Cli,
 }
@@ -72,6 +74,7 @@ impl Door {
         match self {
             Self::Http => "http",
             Self::Pgwire => "pgwire",
+            Self::GraphQl => "graphql",
             Self::Cli => "cli",
         }
     }
@@ -136,11 +139,52 @@ impl AnalyzerState {
         statement: Option<Statement>,
     ) -> Result<Answer, QueryError> {
         let mut audit = Audit::new(self, &question);
-        let outcome = self.answer(&question, statement, &mut audit).await;
+        let outcome = self.answer(&question, statement, None, &mut audit).await;
         match outcome {
             Ok((position, rows)) => Ok(Answer { position, rows, audit }),
             Err(error) => Err(audit.fail(error).await),
         }
+    }
+
+    /// The same of tables at hand, from [`AnalyzerState::view`]: questions that belong together read one snapshot.
+    pub(crate) async fn ask_of(
+        &self,
+        question: Question,
+        tables: Arc<Snapshot>,
+    ) -> Result<Answer, QueryError> {
+        let mut audit = Audit::new(self, &question);
+        let outcome = self.answer(&question, None, Some(tables), &mut audit).await;
+        match outcome {
+            Ok((position, rows)) => Ok(Answer { position, rows, audit }),
+            Err(error) => Err(audit.fail(error).await),
+        }
+    }
+
+    /// The tables that a question would read: those of its principal's organization, at its position.
+    ///
+    /// # Errors
+    /// [`QueryError`]. Nothing is recorded: nothing was shown.
+    pub(crate) async fn view(&self, question: &Question) -> Result<Arc<Snapshot>, QueryError> {
+        let mut clockwork = self.engine.clockwork(question.cancel.clone());
+        if let Some(deadline) = question.bounds.deadline {
+            clockwork.deadline = deadline;
+        }
+        let now = self.admit(&question.principal).await?;
+        self.moved(now, question, &clockwork).await
+    }
+
+    /// The position that a moment means in the principal's log.
+    ///
+    /// # Errors
+    /// [`QueryError::NotReady`] without a log; [`QueryError::Internal`] when it cannot be read.
+    pub(crate) fn position_of(
+        &self,
+        principal: &Principal,
+        moment: Moment,
+    ) -> Result<Position, QueryError> {
+        let log = self.ports.logs.reader(principal.org_id);
+        let log = log.ok_or_else(|| QueryError::NotReady(principal.org_id.to_string()))?;
+        moment.position(&*log)
     }
 
     /// Records a question that failed before it could be asked, and gives its error back.
@@ -166,17 +210,21 @@ impl AnalyzerState {
         &self,
         question: &Question,
         statement: Option<Statement>,
+        tables: Option<Arc<Snapshot>>,
         audit: &mut Audit,
     ) -> Result<(Position, RowStream), QueryError> {
-        let mut snapshot = self.admit(&question.principal).await?;
-        audit.position = snapshot.position;
         let mut clockwork = self.engine.clockwork(question.cancel.clone());
         if let Some(deadline) = question.bounds.deadline {
             clockwork.deadline = deadline;
         }
-        if let Some(moment) = question.as_of {
-            snapshot = clockwork.bound(self.as_of(&snapshot, moment)).await??;
-        }
+        let snapshot = match tables {
+            Some(tables) => tables,
+            None => {
+                let now = self.admit(&question.principal).await?;
+                audit.position = now.position;
+                self.moved(now, question, &clockwork).await?
+            }
+        };
         let position = snapshot.position;
         audit.position = position;
         let planning = self.plan(
@@ -195,6 +243,19 @@ impl AnalyzerState {
             rows.rows_max = rows.rows_max.min(rows_max);
         }
         Ok((position, rows))
+    }
+
+    /// The tables at the position that a question is about.
+    async fn moved(
+        &self,
+        now: Arc<Snapshot>,
+        question: &Question,
+        clockwork: &Clockwork,
+    ) -> Result<Arc<Snapshot>, QueryError> {
+        match question.as_of {
+            Some(moment) => clockwork.bound(self.as_of(&now, moment)).await?,
+            None => Ok(now),
+        }
     }
 
     /// The tables at an earlier position than those of `now`.
@@ -395,7 +456,7 @@ impl Drop for Audit {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

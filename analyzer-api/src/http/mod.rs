@@ -1,4 +1,5 @@
-//! The HTTP door: `POST /v1/sql`, `/v1/queries/…`, `GET /v1/interactions/{id}/history` and `/v1/custody/…`.
+//! The HTTP door: `POST /v1/sql`, `/v1/queries/…`, `POST /v1/search`, `GET /v1/interactions/{id}/history` and
+//! `/v1/custody/…`.
 
 mod bearer;
 mod body;
@@ -6,6 +7,7 @@ mod custody;
 mod history;
 mod problem;
 mod queries;
+mod search;
 mod sql;
 
 use axum::Router;
@@ -25,6 +27,8 @@ pub const POSITION_HEADER: &str = "ledgerline-position";
 pub fn router(state: AnalyzerState) -> Router {
     Router::new()
         .route("/v1/sql", post(sql::answer))
+        .route("/v1/search", post(search::answer))
+        .route("/search", post(search::answer))
         .route("/v1/queries", get(queries::list))
         .route("/v1/queries/{id}", get(queries::show).delete(queries::remove))
         .route("/v1/queries/{id}/result", get(queries::result))
