@@ -27,6 +27,7 @@ use crate::past::{self, Moment};
 use crate::ports::{
     AccessRecorder, Authenticator, LogSource, ScramStore, SnapshotSource, may_measure, may_query,
 };
+use crate::repeatable;
 use crate::session::{Plan, SqlSession, sees};
 use crate::sql::guard;
 
@@ -141,7 +142,7 @@ impl AnalyzerState {
         let mut audit = Audit::new(self, &question);
         let outcome = self.answer(&question, statement, None, &mut audit).await;
         match outcome {
-            Ok((position, rows)) => Ok(Answer { position, rows, audit }),
+            Ok((position, rows, repeatable)) => Ok(Answer { position, rows, repeatable, audit }),
             Err(error) => Err(audit.fail(error).await),
         }
     }
@@ -155,7 +156,7 @@ impl AnalyzerState {
         let mut audit = Audit::new(self, &question);
         let outcome = self.answer(&question, None, Some(tables), &mut audit).await;
         match outcome {
-            Ok((position, rows)) => Ok(Answer { position, rows, audit }),
+            Ok((position, rows, repeatable)) => Ok(Answer { position, rows, repeatable, audit }),
             Err(error) => Err(audit.fail(error).await),
         }
     }
@@ -187,6 +188,30 @@ impl AnalyzerState {
         moment.position(&*log)
     }
 
+    /// The position of a question about the past, and the epoch of the tables, if its answer can never change;
+    /// `None` when it is about the present, or cannot be answered.
+    pub(crate) async fn closed(&self, question: &Question) -> Option<(Position, u64)> {
+        let moment = question.as_of?;
+        let now = self.admit(&question.principal).await.ok()?;
+        let (_, log) = self.past(question.principal.org_id)?;
+        let position = moment.position(&*log).ok()?;
+        (position <= now.position).then_some((position, now.epoch))
+    }
+
+    /// Records that the asker has the answer to a question already, and it is still the answer.
+    ///
+    /// # Errors
+    /// [`QueryError::NotRecorded`].
+    pub(crate) async fn not_modified(
+        &self,
+        question: &Question,
+        position: Position,
+    ) -> Result<(), QueryError> {
+        let mut audit = Audit::new(self, question);
+        audit.position = position;
+        audit.finish("not_modified").await
+    }
+
     /// Records a question that failed before it could be asked, and gives its error back.
     pub(crate) async fn refuse(&self, question: &Question, error: QueryError) -> QueryError {
         Audit::new(self, question).fail(error).await
@@ -212,7 +237,7 @@ impl AnalyzerState {
         statement: Option<Statement>,
         tables: Option<Arc<Snapshot>>,
         audit: &mut Audit,
-    ) -> Result<(Position, RowStream), QueryError> {
+    ) -> Result<(Position, RowStream, bool), QueryError> {
         let mut clockwork = self.engine.clockwork(question.cancel.clone());
         if let Some(deadline) = question.bounds.deadline {
             clockwork.deadline = deadline;
@@ -238,11 +263,12 @@ impl AnalyzerState {
         if let Some(parameters) = &question.parameters {
             plan.logical = plan.logical.with_param_values(parameters.clone())?;
         }
+        let repeatable = repeatable::is(&question.sql, &plan.logical)?;
         let mut rows = self.engine.run(session, plan, clockwork).await?;
         if let Some(rows_max) = question.bounds.rows_max {
             rows.rows_max = rows.rows_max.min(rows_max);
         }
-        Ok((position, rows))
+        Ok((position, rows, repeatable))
     }
 
     /// The tables at the position that a question is about.
@@ -330,6 +356,7 @@ impl AnalyzerState {
 pub struct Answer {
     position: Position,
     rows: RowStream,
+    repeatable: bool,
     audit: Audit,
 }
 
@@ -344,6 +371,12 @@ impl Answer {
     #[must_use]
     pub const fn position(&self) -> Position {
         self.position
+    }
+
+    /// Whether the same question at the same position has this answer for ever.
+    #[must_use]
+    pub(crate) const fn is_repeatable(&self) -> bool {
+        self.repeatable
     }
 
     /// The columns.

@@ -32,6 +32,7 @@ pub mod pgwire;
 pub mod ports;
 pub mod query;
 pub mod record;
+mod repeatable;
 mod session;
 mod sql;
 mod table;

@@ -1,9 +1,10 @@
-//! The HTTP door: `POST /v1/sql`, `/v1/queries/…`, `POST /v1/search`, `GET /v1/interactions/{id}/history` and
+//! The HTTP door: `/v1/sql`, `/v1/queries/…`, `POST /v1/search`, `GET /v1/interactions/{id}/history` and
 //! `/v1/custody/…`.
 
 mod bearer;
 mod body;
 mod custody;
+mod etag;
 mod history;
 mod problem;
 mod queries;
@@ -26,7 +27,7 @@ pub const POSITION_HEADER: &str = "ledgerline-position";
 /// The routes of the analyzer. Every one wants a bearer token.
 pub fn router(state: AnalyzerState) -> Router {
     Router::new()
-        .route("/v1/sql", post(sql::answer))
+        .route("/v1/sql", get(sql::answer_get).post(sql::answer))
         .route("/v1/search", post(search::answer))
         .route("/search", post(search::answer))
         .route("/v1/queries", get(queries::list))
