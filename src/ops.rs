@@ -44,7 +44,11 @@ struct Ops {
     verifier: Verifier,
 }
 
-/// `GET /healthz`, `/readyz` (open to everybody, they say nothing about anybody) and `/metrics` (token).
+/// What all HTTP doors take and answer; `tests/tests/openapi.rs` holds it against them.
+const OPENAPI: &str = include_str!("../docs/openapi.json");
+
+/// `GET /healthz`, `/readyz`, `/openapi.json` (open to everybody, they say nothing about anybody) and `/metrics`
+/// (token).
 pub(crate) fn router(
     watched: Vec<Watched>,
     metrics: PrometheusHandle,
@@ -54,6 +58,10 @@ pub(crate) fn router(
         .route("/healthz", get(|| async { Json(json!({"status": "ok", "role": "leader"})) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(measured))
+        .route(
+            "/openapi.json",
+            get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) }),
+        )
         .with_state(Ops { watched: Arc::new(watched), metrics, verifier })
 }
 

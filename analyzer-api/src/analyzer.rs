@@ -22,12 +22,13 @@ use tokio_util::sync::CancellationToken;
 use crate::custody::CustodySource;
 use crate::engine::Engine;
 use crate::error::QueryError;
-use crate::govern::stream::RowStream;
+use crate::govern::stream::{Clockwork, RowStream};
 use crate::jobs::Jobs;
 use crate::past::{self, Moment};
 use crate::ports::{
     AccessRecorder, Authenticator, LogSource, ScramStore, SnapshotSource, may_measure, may_query,
 };
+use crate::repeatable;
 use crate::session::{Plan, SqlSession, sees};
 use crate::sql::{guard, reads};
 
@@ -64,6 +65,8 @@ pub enum Door {
     Pgwire,
     /// Arrow Flight SQL.
     FlightSql,
+    /// `POST /v1/search`: the SQL that a GraphQL query becomes.
+    GraphQl,
     /// The command line on a data directory.
     Cli,
 }
@@ -76,6 +79,7 @@ impl Door {
             Self::Http => "http",
             Self::Pgwire => "pgwire",
             Self::FlightSql => "flight_sql",
+            Self::GraphQl => "graphql",
             Self::Cli => "cli",
         }
     }
@@ -144,15 +148,67 @@ impl AnalyzerState {
         audit.answer(outcome).await
     }
 
-    /// Answers a question on tables that were promised to its principal; without them on those the question names.
+    /// The same on tables at hand: those that were promised to the question's principal, or those of
+    /// [`AnalyzerState::view`], which questions that belong together read. Without any on those the question names.
     pub(crate) async fn ask_on(
         &self,
         question: Question,
-        promised: Option<Arc<Snapshot>>,
+        tables: Option<Arc<Snapshot>>,
     ) -> Result<Answer, QueryError> {
         let mut audit = Audit::new(self, &question);
-        let outcome = self.answer(&question, None, promised, &mut audit).await;
+        let outcome = self.answer(&question, None, tables, &mut audit).await;
         audit.answer(outcome).await
+    }
+
+    /// The tables that a question would read: those of its principal's organization, at its position.
+    ///
+    /// # Errors
+    /// [`QueryError`]. Nothing is recorded: nothing was shown.
+    pub(crate) async fn view(&self, question: &Question) -> Result<Arc<Snapshot>, QueryError> {
+        let mut clockwork = self.engine.clockwork(question.cancel.clone());
+        if let Some(deadline) = question.bounds.deadline {
+            clockwork.deadline = deadline;
+        }
+        let now = self.admit(&question.principal).await?;
+        self.moved(now, question, &clockwork).await
+    }
+
+    /// The position that a moment means in the principal's log.
+    ///
+    /// # Errors
+    /// [`QueryError::NotReady`] without a log; [`QueryError::Internal`] when it cannot be read.
+    pub(crate) fn position_of(
+        &self,
+        principal: &Principal,
+        moment: Moment,
+    ) -> Result<Position, QueryError> {
+        let log = self.ports.logs.reader(principal.org_id);
+        let log = log.ok_or_else(|| QueryError::NotReady(principal.org_id.to_string()))?;
+        moment.position(&*log)
+    }
+
+    /// The position of a question about the past, and the epoch of the tables, if its answer can never change;
+    /// `None` when it is about the present, or cannot be answered.
+    pub(crate) async fn closed(&self, question: &Question) -> Option<(Position, u64)> {
+        let moment = question.as_of?;
+        let now = self.admit(&question.principal).await.ok()?;
+        let (_, log) = self.past(question.principal.org_id)?;
+        let position = moment.position(&*log).ok()?;
+        (position <= now.position).then_some((position, now.epoch))
+    }
+
+    /// Records that the asker has the answer to a question already, and it is still the answer.
+    ///
+    /// # Errors
+    /// [`QueryError::NotRecorded`].
+    pub(crate) async fn not_modified(
+        &self,
+        question: &Question,
+        position: Position,
+    ) -> Result<(), QueryError> {
+        let mut audit = Audit::new(self, question);
+        audit.position = position;
+        audit.finish("not_modified").await
     }
 
     /// Records a question that failed before it could be asked, and gives its error back.
@@ -174,25 +230,26 @@ impl AnalyzerState {
         &self,
         question: &Question,
         statement: Option<Statement>,
-        promised: Option<Arc<Snapshot>>,
+        tables: Option<Arc<Snapshot>>,
         audit: &mut Audit,
-    ) -> Result<(Position, RowStream), QueryError> {
-        let org_id = question.principal.org_id;
-        let mut snapshot = match promised.filter(|it| it.org_id == org_id) {
-            Some(promised) => {
-                may(&question.principal)?;
-                promised
-            }
-            None => self.admit(&question.principal).await?,
-        };
-        audit.position = snapshot.position;
+    ) -> Result<(Position, RowStream, bool), QueryError> {
         let mut clockwork = self.engine.clockwork(question.cancel.clone());
         if let Some(deadline) = question.bounds.deadline {
             clockwork.deadline = deadline;
         }
-        if let Some(moment) = question.as_of {
-            snapshot = clockwork.bound(self.as_of(&snapshot, moment)).await??;
-        }
+        let org_id = question.principal.org_id;
+        let snapshot = match tables.filter(|tables| tables.org_id == org_id) {
+            Some(tables) => {
+                audit.position = tables.position;
+                may(&question.principal)?;
+                tables
+            }
+            None => {
+                let now = self.admit(&question.principal).await?;
+                audit.position = now.position;
+                self.moved(now, question, &clockwork).await?
+            }
+        };
         let position = snapshot.position;
         audit.position = position;
         let planning = self.plan(
@@ -207,11 +264,25 @@ impl AnalyzerState {
         if let Some(parameters) = &question.parameters {
             plan.logical = plan.logical.with_param_values(parameters.clone())?;
         }
+        let repeatable = repeatable::is(&question.sql, &plan.logical)?;
         let mut rows = self.engine.run(session, plan, clockwork).await?;
         if let Some(rows_max) = question.bounds.rows_max {
             rows.rows_max = rows.rows_max.min(rows_max);
         }
-        Ok((position, rows))
+        Ok((position, rows, repeatable))
+    }
+
+    /// The tables at the position that a question is about.
+    async fn moved(
+        &self,
+        now: Arc<Snapshot>,
+        question: &Question,
+        clockwork: &Clockwork,
+    ) -> Result<Arc<Snapshot>, QueryError> {
+        match question.as_of {
+            Some(moment) => clockwork.bound(self.as_of(&now, moment)).await?,
+            None => Ok(now),
+        }
     }
 
     /// The tables at an earlier position than those of `now`.
@@ -306,6 +377,7 @@ fn may(principal: &Principal) -> Result<(), QueryError> {
 pub struct Answer {
     position: Position,
     rows: RowStream,
+    repeatable: bool,
     audit: Audit,
 }
 
@@ -320,6 +392,12 @@ impl Answer {
     #[must_use]
     pub const fn position(&self) -> Position {
         self.position
+    }
+
+    /// Whether the same question at the same position has this answer for ever.
+    #[must_use]
+    pub(crate) const fn is_repeatable(&self) -> bool {
+        self.repeatable
     }
 
     /// The columns.
@@ -370,10 +448,12 @@ impl Audit {
     /// The answer that goes on with this record, or the error after it is recorded.
     async fn answer(
         mut self,
-        outcome: Result<(Position, RowStream), QueryError>,
+        outcome: Result<(Position, RowStream, bool), QueryError>,
     ) -> Result<Answer, QueryError> {
         match outcome {
-            Ok((position, rows)) => Ok(Answer { position, rows, audit: self }),
+            Ok((position, rows, repeatable)) => {
+                Ok(Answer { position, rows, repeatable, audit: self })
+            }
             Err(error) => Err(self.fail(error).await),
         }
     }
@@ -446,7 +526,7 @@ impl Drop for Audit {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

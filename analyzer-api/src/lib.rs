@@ -1,8 +1,9 @@
 //! The analyzer: questions about an organization's interactions, past and present, answered from its
 //! projections and its log.
 //!
-//! This crate is a **boundary**: it owns the SQL doors (HTTP, the PostgreSQL wire, Arrow Flight SQL) and the history of
-//! an interaction. It is not a store: tables come as a [`ledgerline_projections::Snapshot`], events from
+//! This crate is a **boundary**: it owns the SQL doors (HTTP, the PostgreSQL wire, Arrow Flight SQL), the GraphQL
+//! search, reports, and the history of an interaction. It is not a store: tables come as a
+//! [`ledgerline_projections::Snapshot`], events from
 //! an [`ledgerline_event_store::EventReader`]; what it writes is only the record of its own use.
 //!
 //! **Invariants**
@@ -24,6 +25,7 @@ pub mod flight;
 pub mod format;
 pub mod functions;
 mod govern;
+mod graphql;
 pub mod history;
 pub mod http;
 mod jobs;
@@ -34,6 +36,7 @@ pub mod pgwire;
 pub mod ports;
 pub mod query;
 pub mod record;
+mod repeatable;
 pub mod report;
 mod session;
 mod sql;
@@ -44,5 +47,6 @@ pub use analyzer::{AnalyzerState, Answer, Bounds, Door, Ports, Question};
 pub use custody::{Custodian, CustodySource};
 pub use engine::Engine;
 pub use error::QueryError;
+pub use graphql::sdl as search_sdl;
 pub use http::router;
 pub use limits::Limits;

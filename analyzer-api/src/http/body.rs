@@ -15,8 +15,9 @@ enum Step {
     Done,
 }
 
-/// The body. The first rows are awaited here, so that an early failure still gets its status.
-pub(super) async fn of(mut answer: Answer, format: Format) -> Result<Body, QueryError> {
+/// The body. The first rows are awaited here, so that an early failure still gets its status. `kept` says that
+/// caches may keep it: then a later failure breaks the transfer off, so that no part of an answer is kept as one.
+pub(super) async fn of(mut answer: Answer, format: Format, kept: bool) -> Result<Body, QueryError> {
     let fault = |error: FormatError| QueryError::Internal(error.to_string());
     let mut writer = Writer::new(format, &answer.schema(), answer.position()).map_err(fault)?;
     let mut first = writer.begin();
@@ -34,7 +35,7 @@ pub(super) async fn of(mut answer: Answer, format: Format) -> Result<Body, Query
         return Ok(Body::from(first));
     }
     let state = (answer, writer, Step::Rows);
-    let rest = stream::unfold(state, |(mut answer, mut writer, step)| async move {
+    let rest = stream::unfold(state, move |(mut answer, mut writer, step)| async move {
         if matches!(step, Step::Done) {
             return None;
         }
@@ -42,7 +43,8 @@ pub(super) async fn of(mut answer: Answer, format: Format) -> Result<Body, Query
             Some(Ok(batch)) => (writer.batch(&batch).map_err(|e| e.to_string()), Step::Rows),
             Some(Err(error)) => {
                 let problem = Problem::from(&error);
-                (writer.broken(problem.body()).ok_or_else(|| error.to_string()), Step::Done)
+                let end = writer.broken(problem.body()).filter(|_| !kept);
+                (end.ok_or_else(|| error.to_string()), Step::Done)
             }
             None => (writer.end().map_err(|e| e.to_string()), Step::Done),
         };

@@ -1,14 +1,16 @@
-//! The HTTP door: `POST /v1/sql`, `/v1/queries/…`, `GET /v1/interactions/{id}/history`, `/v1/audit/…` and
-//! `/v1/custody/…`.
+//! The HTTP door: `/v1/sql`, `/v1/queries/…`, `POST /v1/search`, `/v1/reports/…`,
+//! `GET /v1/interactions/{id}/history`, `/v1/audit/…` and `/v1/custody/…`.
 
 mod audit;
 mod bearer;
 mod body;
 mod custody;
+mod etag;
 mod history;
 mod problem;
 mod queries;
 mod reports;
+mod search;
 mod sql;
 
 use axum::Router;
@@ -27,7 +29,9 @@ pub const POSITION_HEADER: &str = "ledgerline-position";
 /// The routes of the analyzer. Every one wants a bearer token.
 pub fn router(state: AnalyzerState) -> Router {
     Router::new()
-        .route("/v1/sql", post(sql::answer))
+        .route("/v1/sql", get(sql::answer_get).post(sql::answer))
+        .route("/v1/search", post(search::answer))
+        .route("/search", post(search::answer))
         .route("/v1/queries", get(queries::list))
         .route("/v1/queries/{id}", get(queries::show).delete(queries::remove))
         .route("/v1/queries/{id}/result", get(queries::result))

@@ -3,13 +3,14 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::POSITION_HEADER;
 use super::bearer::Bearer;
+use super::etag;
 use super::problem::Problem;
 use crate::analyzer::{AnalyzerState, Question};
 use crate::format::Format;
@@ -57,6 +58,7 @@ pub(super) async fn result(
     State(state): State<AnalyzerState>,
     Bearer(principal): Bearer,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let job = parsed(&id).and_then(|id| state.jobs.get(&principal, id));
     let job = job.ok_or_else(|| unknown(&id))?;
@@ -68,12 +70,21 @@ pub(super) async fn result(
         let detail = format!("query {id} is {}; its answer is not whole yet", state.phase.name());
         return Err(Problem::new(409, "not_finished", &detail));
     };
+    // An answer that was put aside is written once.
+    let tag = format!("\"{}\"", job.id);
+    let tag = HeaderValue::from_str(&tag)
+        .map_err(|error| crate::error::QueryError::Internal(error.to_string()))?;
+    if etag::is_known(&headers, &tag) {
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        etag::put(response.headers_mut(), &tag);
+        return Ok(response);
+    }
     let bytes = file.read_stream().map_err(crate::error::QueryError::from)?;
     let mut response = Body::from_stream(bytes).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(job.format.media_type()));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(state.bytes));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    etag::put(headers, &tag);
     if let Some(position) = state.position {
         headers.insert(POSITION_HEADER, HeaderValue::from(position.0));
     }

@@ -1,21 +1,22 @@
-//! `POST /v1/sql`.
+//! `POST /v1/sql`, and `GET /v1/sql` for what caches may keep.
 
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use datafusion::common::ParamValues;
 use datafusion::scalar::ScalarValue;
+use ledgerline_access::Principal;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::bearer::Bearer;
 use super::problem::Problem;
-use super::{POSITION_HEADER, body, queries};
+use super::{POSITION_HEADER, body, etag, queries};
 use crate::analyzer::{AnalyzerState, Bounds, Door, Question};
 use crate::format::Format;
 use crate::limits::Limits;
@@ -52,8 +53,61 @@ pub(super) async fn answer(
         let code = if status == 413 { "body_too_large" } else { "unreadable_body" };
         Problem::new(status, code, &rejection.body_text())
     })?;
-    let request = read(&headers, &body)?;
-    let format = format(&headers, request.format.as_deref())?;
+    run(&state, principal, &headers, read(&headers, &body)?).await
+}
+
+/// The request as parameters of an address.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InAddress {
+    sql: String,
+    #[serde(default)]
+    format: Option<String>,
+    /// A JSON array.
+    #[serde(default)]
+    params: Option<String>,
+    #[serde(default)]
+    as_of: Option<String>,
+    #[serde(default)]
+    timeout_ms: Option<u64>,
+    #[serde(default)]
+    max_rows: Option<u64>,
+}
+
+pub(super) async fn answer_get(
+    State(state): State<AnalyzerState>,
+    Bearer(principal): Bearer,
+    headers: HeaderMap,
+    request: Result<Query<InAddress>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(given) = request
+        .map_err(|rejection| Problem::new(400, "invalid_parameter", &rejection.body_text()))?;
+    let params = match &given.params {
+        None => Vec::new(),
+        Some(text) => serde_json::from_str(text).map_err(|error| {
+            let detail = format!("params is not a JSON array: {error}");
+            Problem::new(400, "invalid_parameter", &detail)
+        })?,
+    };
+    let request = Request {
+        sql: given.sql,
+        format: given.format,
+        params,
+        as_of: given.as_of.map(Value::String),
+        by_itself: false,
+        timeout_ms: given.timeout_ms,
+        max_rows: given.max_rows,
+    };
+    run(&state, principal, &headers, request).await
+}
+
+async fn run(
+    state: &AnalyzerState,
+    principal: Principal,
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let format = format(headers, request.format.as_deref())?;
     let question = Question {
         principal,
         door: Door::Http,
@@ -67,15 +121,34 @@ pub(super) async fn answer(
         backend_pid: 0,
     };
     if request.by_itself {
-        return queries::start(&state, question, format);
+        return queries::start(state, question, format);
+    }
+    let tag = match state.closed(&question).await {
+        Some((position, epoch)) => Some((position, etag::of(&question, format, position, epoch)?)),
+        None => None,
+    };
+    if let Some((position, tag)) = &tag
+        && etag::is_known(headers, tag)
+    {
+        state.not_modified(&question, *position).await?;
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        response.headers_mut().insert(POSITION_HEADER, HeaderValue::from(position.0));
+        etag::put(response.headers_mut(), tag);
+        return Ok(response);
     }
     let answer = state.ask(question).await?;
     let position = answer.position();
-    let mut response = body::of(answer, format).await?.into_response();
+    let tag = tag.filter(|(at, _)| *at == position && answer.is_repeatable());
+    let mut response = body::of(answer, format, tag.is_some()).await?.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.insert(POSITION_HEADER, HeaderValue::from(position.0));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match tag {
+        Some((_, tag)) => etag::put(headers, &tag),
+        None => {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
     Ok(response)
 }
 

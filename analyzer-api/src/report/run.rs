@@ -61,7 +61,7 @@ pub async fn run(state: &AnalyzerState, request: Request) -> Result<Sheet, Repor
         None => None,
         Some(sql) => {
             // What has happened since must not show in the totals.
-            let question = ask(sql, None, Some(Moment::Position(position)));
+            let question = ask(sql, None, Some(Moment::At(position)));
             let (_, schema, batches) = whole(state, question).await?;
             let all = concat_batches(&schema, &batches);
             Some(all.map_err(|error| ReportError::Output(error.to_string()))?)

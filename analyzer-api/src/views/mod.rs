@@ -4,11 +4,11 @@
 //! principal, and nothing else. Names are camelCase and are written in double quotes in SQL; where the
 //! original nests objects, the name is the path with dots.
 
-mod aar;
-mod asr;
-mod car;
-mod clr;
-mod csr;
+pub(crate) mod aar;
+pub(crate) mod asr;
+pub(crate) mod car;
+pub(crate) mod clr;
+pub(crate) mod csr;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use datafusion::common::TableReference;
 use datafusion::datasource::ViewTable;
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
-use ledgerline_projections::{TableDef, TableSnapshot, tables};
+use ledgerline_projections::{ColumnDef, TableDef, TableSnapshot, tables};
 
 /// A view: its columns, and what each is in the table it stands on.
 pub(crate) struct View {
     pub(crate) def: TableDef,
-    from: &'static str,
-    expressions: &'static [&'static str],
+    pub(crate) from: &'static str,
+    pub(crate) expressions: &'static [&'static str],
 }
 
 /// Declares a view over one table. A column's description is its expression.
@@ -35,7 +35,7 @@ macro_rules! view {
         $($column:literal: $type:ident = $sql:literal,)+
     ) => {
         $(#[doc = $doc])+
-        pub(super) static VIEW: $crate::views::View = $crate::views::View {
+        pub(crate) static VIEW: $crate::views::View = $crate::views::View {
             def: ledgerline_projections::TableDef {
                 name: $name,
                 doc: concat!($($doc),+).trim_ascii(),
@@ -64,6 +64,11 @@ pub(crate) static ALL: [&View; 5] = [&aar::VIEW, &asr::VIEW, &car::VIEW, &clr::V
 impl View {
     /// The query behind it.
     pub(crate) fn sql(&self) -> String {
+        self.sql_with(&[])
+    }
+
+    /// The same with columns of its table beside its own, as `o0`, `o1` …
+    pub(crate) fn sql_with(&self, beside: &[&str]) -> String {
         let mut sql = String::from("SELECT");
         for (index, (column, expression)) in
             self.def.columns.iter().zip(self.expressions).enumerate()
@@ -72,8 +77,17 @@ impl View {
             // Writing to a string cannot fail.
             let _ = write!(sql, "{comma} {expression} AS \"{}\"", column.name);
         }
+        for (index, column) in beside.iter().enumerate() {
+            let _ = write!(sql, ", {column} AS o{index}");
+        }
         let _ = write!(sql, " FROM public.{}", self.from);
         sql
+    }
+
+    /// What one of its columns is in the table it stands on.
+    pub(crate) fn expression(&self, column: &ColumnDef) -> Option<&'static str> {
+        let at = self.def.columns.iter().position(|it| it.name == column.name)?;
+        self.expressions.get(at).copied()
     }
 
     /// Whether the table it stands on is there in its full form.

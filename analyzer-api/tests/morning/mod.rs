@@ -45,7 +45,7 @@ use tempfile::TempDir;
 /// The organization that `acme-…` users belong to.
 const ORG: OrgId = OrgId::from_u128(0xa);
 /// 2024-03-01T09:00:00Z.
-const NINE: i64 = 1_709_283_600;
+pub const NINE: i64 = 1_709_283_600;
 const ANN: u128 = 0x91;
 const BOB: u128 = 0x92;
 const SALES: u128 = 0x51;
@@ -61,12 +61,7 @@ pub struct Morning {
 impl Morning {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let log = MemoryLog::new(ORG, || Timestamp::EPOCH);
-        for (serial, (second, event)) in (1..).zip(events()) {
-            let append =
-                Append { events: vec![new_event(serial, second, &event)], expected: vec![] };
-            drop(log.submit(append).unwrap());
-        }
+        let log = log();
         let reader = Arc::new(log.clone());
         let tables = Projections::start(reader, dir.path().to_owned(), Options::default()).unwrap();
         tables.wait_for(log.head()).await.unwrap();
@@ -87,6 +82,16 @@ impl Morning {
     pub fn analyst(&self) -> Principal {
         who(Role::Analyst)
     }
+}
+
+/// The log of that morning.
+pub fn log() -> MemoryLog {
+    let log = MemoryLog::new(ORG, || Timestamp::EPOCH);
+    for (serial, (second, event)) in (1..).zip(events()) {
+        let append = Append { events: vec![new_event(serial, second, &event)], expected: vec![] };
+        drop(log.submit(append).unwrap());
+    }
+    log
 }
 
 fn who(role: Role) -> Principal {
