@@ -1,1 +1,3 @@
-//! Benchmarks.
+//! Benchmarks: what several of them use.
+
+pub mod calls;

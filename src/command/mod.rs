@@ -15,5 +15,6 @@ pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod sql;
+pub(crate) mod tables;
 pub(crate) mod token;
 pub(crate) mod verify;

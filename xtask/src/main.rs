@@ -21,8 +21,10 @@ cargo xtask <verb>
   deny       licences, bans and sources of all dependencies (--advisories: also known advisories)
   crash      simulated power cuts and failing disks: cargo xtask crash [--count N] [--seed N]
   kill       the kill -9 loop: cargo xtask kill [--rounds N]
+  kill-tables
+             the kill -9 loop over tables alone: cargo xtask kill-tables [--rounds N] [--seed N]
   bench      the benchmarks; prints the tables of docs/benchmarks.md:
-             cargo xtask bench [--only event_store|routing|import|analyzer] [-- OPTIONS OF event_store]
+             cargo xtask bench [--only event_store|routing|import|fold|analyzer] [-- OPTIONS OF event_store]
   kurrent-clients
              the official KurrentDB clients (Rust, Node, Python) against the built server;
              installs them: cargo xtask kurrent-clients [--only rust|node|python] [--binary FILE]
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         "deny" => deny::deny(&rest),
         "crash" => verbs::crash(&rest),
         "kill" => verbs::kill(&rest),
+        "kill-tables" => verbs::kill_tables(&rest),
         "bench" => verbs::bench(&rest),
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
         "fluvio-suite" => fluvio_suite::fluvio_suite(&rest),
