@@ -1,7 +1,7 @@
 //! The folds with their storage: opening, committing, showing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -130,12 +130,15 @@ impl Engine {
     ) -> Result<(Self, Vec<Damage>), ProjectionError> {
         let store = &files.store;
         store.make_dir(root).map_err(|error| ProjectionError::io(root, &error))?;
-        let current = match manifest::current(&**store, root) {
-            Err(ProjectionError::Damaged { .. }) => manifest::newest(&**store, root)?,
-            other => other?,
+        let (current, found) = match manifest::current(&**store, root) {
+            // Any will do.
+            Err(ProjectionError::Damaged { .. }) => (None, manifest::newest(&**store, root)?),
+            other => {
+                let found = other?;
+                (found.as_ref().map(|it| it.number), found)
+            }
         };
-        let number = current.as_ref().map(|current| current.number);
-        let found = current.unwrap_or_else(|| Generation::new(root, 1));
+        let found = found.unwrap_or_else(|| Generation::new(root, 1));
         let chain = Manifest::chain(&**store, &found)?;
         if let Some((newest, _)) = chain.last()
             && newest.org_id != org_id
@@ -160,7 +163,7 @@ impl Engine {
         } else {
             Self::load(files, found, chain, options)?
         };
-        if number != Some(engine.generation().number) {
+        if current != Some(engine.generation().number) {
             engine.put_in_force(root)?;
         }
         engine.forget_other_generations(root)?;
@@ -207,7 +210,8 @@ impl Engine {
         chain.truncate(index + 1);
         let Found { layout, damaged, exchanges } = open::layout(&files, &generation, chain)?;
         let engine = Self::of(Arc::new(Ledger::new(files, generation, layout)), fold, options);
-        engine.remove_orphans(exchanges, &damaged)?;
+        let kept = states::kept(&engine.states, options.state_bytes_max);
+        open::remove_orphans(&engine.ledger, &kept, exchanges, &damaged)?;
         Ok((engine, damaged))
     }
 
@@ -291,38 +295,6 @@ impl Engine {
     /// What the tables consist of.
     pub(crate) const fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
-    }
-
-    /// Removes what a crash left behind: files that no commit and no exchange names.
-    fn remove_orphans(&self, exchanges: usize, damaged: &[Damage]) -> Result<(), ProjectionError> {
-        let (generation, layout) = (self.generation(), self.ledger.layout());
-        let mut known: BTreeSet<PathBuf> = BTreeSet::new();
-        for commit in &layout.commits {
-            known.insert(generation.manifests().join(chain::name(commit.manifest.seq)));
-        }
-        for seq in (1..).take(exchanges) {
-            known.insert(generation.exchanges().join(chain::name(seq)));
-        }
-        known.extend(layout.tables.values().flatten().map(|it| it.file.path.clone()));
-        known.extend(damaged.iter().map(|(lost, _)| lost.path(generation)));
-        for state in states::kept(&self.states, self.options.state_bytes_max) {
-            known.insert(generation.states().join(Manifest::state_name(state.to)));
-        }
-        let mut dirs = vec![generation.manifests(), generation.exchanges(), generation.states()];
-        dirs.extend(tables::ALL.iter().map(|def| generation.table(def.name)));
-        let store = self.store();
-        for dir in dirs {
-            let failed = |error: std::io::Error| ProjectionError::io(&dir, &error);
-            store.make_dir(&dir).map_err(failed)?;
-            for name in store.list(&dir).map_err(failed)? {
-                let path = dir.join(name);
-                if !known.contains(&path) {
-                    tracing::info!(path = %path.display(), "removing a file of no commit");
-                    store.remove(&path).map_err(failed)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     fn store(&self) -> &SharedStore {

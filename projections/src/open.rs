@@ -1,13 +1,17 @@
 //! What is found on disk when tables are opened.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::chain;
 use crate::committed::{load_state, placed};
 use crate::error::ProjectionError;
 use crate::exchange::{Exchange, PlacedEntry};
 use crate::fold::Fold;
 use crate::layout::{self, Committed, Layout, entries};
+use crate::ledger::Ledger;
 use crate::manifest::{Generation, Manifest};
+use crate::states::StateAt;
 use crate::store::Files;
 use crate::table::TableDef;
 use crate::tables;
@@ -107,4 +111,41 @@ pub(crate) fn layout(
     layout.commits =
         chain.into_iter().map(|(manifest, sha256)| Committed { manifest, sha256 }.into()).collect();
     Ok(Found { layout, damaged, exchanges: counted })
+}
+
+/// Removes what a crash left behind: files that no commit and no exchange names. The states to keep and the
+/// number of exchanges that count are given.
+///
+/// # Errors
+/// [`ProjectionError::Io`].
+pub(crate) fn remove_orphans(
+    ledger: &Ledger,
+    states: &[StateAt],
+    exchanges: usize,
+    damaged: &[Damage],
+) -> Result<(), ProjectionError> {
+    let (generation, layout) = (&ledger.generation, ledger.layout());
+    let manifest = |seq| generation.manifests().join(chain::name(seq));
+    let mut known: BTreeSet<PathBuf> =
+        layout.commits.iter().map(|commit| manifest(commit.manifest.seq)).collect();
+    known.extend((1..).take(exchanges).map(|seq| generation.exchanges().join(chain::name(seq))));
+    known.extend(layout.tables.values().flatten().map(|it| it.file.path.clone()));
+    known.extend(damaged.iter().map(|(lost, _)| lost.path(generation)));
+    let state = |it: &StateAt| generation.states().join(Manifest::state_name(it.to));
+    known.extend(states.iter().map(state));
+    let mut dirs = vec![generation.manifests(), generation.exchanges(), generation.states()];
+    dirs.extend(tables::ALL.iter().map(|def| generation.table(def.name)));
+    let store = &ledger.files.store;
+    for dir in dirs {
+        let failed = |error: std::io::Error| ProjectionError::io(&dir, &error);
+        store.make_dir(&dir).map_err(failed)?;
+        for name in store.list(&dir).map_err(failed)? {
+            let path = dir.join(name);
+            if !known.contains(&path) {
+                tracing::info!(path = %path.display(), "removing a file of no commit");
+                store.remove(&path).map_err(failed)?;
+            }
+        }
+    }
+    Ok(())
 }

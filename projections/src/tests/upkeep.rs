@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ledgerline_event_store::EventReader as _;
+use ledgerline_event_store::crypt::KeyRing;
+use ledgerline_event_store::crypt::at_rest::StorageKeys;
 use ledgerline_schemas::Position;
 
 use crate::checksum::{TableChecksum, checksum};
@@ -14,9 +16,9 @@ use crate::manifest::SharedStore;
 use crate::past::Past;
 use crate::plan::Limits;
 use crate::projections::Options;
-use crate::store::{Disk, Store};
+use crate::store::Files;
 use crate::tables;
-use crate::tests::script::{Script, advance, open, open_with, options};
+use crate::tests::script::{ORG, Script, advance, open, open_with, options};
 use crate::tests::storage::{Dying, calls, content, files, unsynced};
 use crate::upkeep::{Done, Upkeep};
 
@@ -343,5 +345,35 @@ fn a_full_disk_leaves_the_files_as_they_are() {
         kept_up(upkeep(&engine, &script, settings, LIMITS)).unwrap();
         assert_eq!(sums(&mut engine), expected, "after {writes} writes");
     }
-    assert!(Disk.list(dir.path()).unwrap().contains(&"current".to_owned()));
+}
+
+#[test]
+fn encrypted_files_are_merged_and_mended_as_encrypted_files() {
+    let script = calls(30);
+    let settings = options(16, 8);
+    let ring = KeyRing::in_memory().unwrap();
+    let sealed =
+        || Files { store: unsynced(), cipher: Arc::new(StorageKeys::new(ring.clone(), ORG, true)) };
+    let dir = tempfile::tempdir().unwrap();
+    let mut engine = Engine::open(sealed(), dir.path(), ORG, settings).unwrap();
+    advance(&mut engine, &script.log, Position(112), 16).unwrap();
+    let expected = sums(&mut engine);
+    ring.rotate_storage(ORG).unwrap();
+    let done = kept_up(upkeep(&engine, &script, settings, LIMITS)).unwrap();
+    assert!(done.contains(&Done::Merged));
+    assert_eq!(sums(&mut engine), expected);
+    drop(engine);
+    let is_clear = |bytes: &Vec<u8>| bytes.windows(4).any(|it| it == b"PAR1");
+    assert!(!content(dir.path()).values().any(is_clear));
+
+    let lost = parquet(dir.path()).into_iter().find(|it| it.to_string_lossy().contains("-x"));
+    std::fs::remove_file(lost.unwrap()).unwrap();
+    let opened = Engine::open_mending(sealed(), dir.path(), &script.reader(), settings);
+    assert_eq!(sums(&mut opened.unwrap()), expected);
+    assert!(!content(dir.path()).values().any(is_clear));
+    // A key that is not there is not damage: nothing is built anew without it.
+    let before = content(dir.path());
+    let keyless = Engine::open_mending(unsynced(), dir.path(), &script.reader(), settings);
+    assert!(matches!(keyless, Err(ProjectionError::Cipher { .. })));
+    assert_eq!(content(dir.path()), before);
 }
