@@ -37,6 +37,8 @@ pub(crate) enum Verb {
     Replay(Replay),
     /// Build the tables anew from the log and compare checksums.
     Rebuild(Rebuild),
+    /// Look after the files of the tables of a stopped server.
+    Tables(Tables),
     /// Import history from another system.
     Import(Import),
     /// Issue a signed token.
@@ -304,6 +306,25 @@ pub(crate) struct Local {
 pub(crate) struct Rebuild {
     /// Compare and show this table only; all are built.
     pub(crate) table: Option<String>,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tables {
+    #[command(subcommand)]
+    pub(crate) verb: TablesVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TablesVerb {
+    /// Merge small files into large ones, hold every file against its hash, and make damaged ones again from
+    /// the log. A server does all of this by itself.
+    Compact(Compact),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compact {
     #[command(flatten)]
     pub(crate) local: Local,
 }

@@ -64,6 +64,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Report(arguments) => command::report::run(arguments).await,
             Verb::Replay(arguments) => command::replay::run(arguments).await,
             Verb::Rebuild(arguments) => command::rebuild::run(arguments).await,
+            Verb::Tables(arguments) => command::tables::run(arguments).await,
             Verb::Import(arguments) => command::import::run(arguments).await,
             Verb::Token(arguments) => command::token::run(arguments),
             Verb::EraseSubject(arguments) => command::erase::run(arguments).await,

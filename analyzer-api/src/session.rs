@@ -98,7 +98,7 @@ impl SqlSession {
         let views = views::over(&visible);
         for table in &visible {
             for file in table.cold.iter() {
-                files.insert(location(file)?, file.sealed.clone());
+                files.insert(location(file)?, file.clone());
             }
             let provider = Arc::new(SnapshotTable::new(table.clone()));
             public.register_table(table.def.name.to_owned(), provider)?;
@@ -107,7 +107,7 @@ impl SqlSession {
         for (name, (snapshot, table)) in &past.as_of {
             let Some(table) = snapshot.tables.get(table) else { continue };
             for file in table.cold.iter() {
-                files.insert(location(file)?, file.sealed.clone());
+                files.insert(location(file)?, file.clone());
             }
             let provider = Arc::new(SnapshotTable::new(table.clone()));
             earlier.register_table(name.clone(), provider)?;
@@ -140,7 +140,7 @@ impl SqlSession {
 
         let mut state = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(engine.query_runtime(TableFiles::new(files))?)
+            .with_runtime_env(engine.query_runtime(TableFiles::new(&files))?)
             .with_default_features()
             .build();
         for aggregate in functions::aggregates() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
 use datafusion::datasource::TableType;
@@ -14,10 +14,15 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, ident, lit};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
-use ledgerline_projections::{ColdFile, TableSnapshot};
+use ledgerline_projections::{COMMIT_COLUMN, ColdFile, TableSnapshot};
+use ledgerline_schemas::Position;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
@@ -33,6 +38,7 @@ impl SnapshotTable {
         Self { table }
     }
 
+    /// Files that are part of the table as a whole.
     fn scan_cold(
         &self,
         state: &dyn Session,
@@ -45,20 +51,74 @@ impl SnapshotTable {
             source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
         }
         source = source.with_pushdown_filters(true).with_reorder_filters(true);
-        let groups = state.config_options().execution.target_partitions.max(1);
-        let mut files: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];
-        for (index, file) in self.table.cold.iter().enumerate() {
-            if let Some(group) = files.get_mut(index % groups) {
-                group.push(PartitionedFile::from(object_meta(file)?));
-            }
-        }
-        let files = files.into_iter().filter(|group| !group.is_empty()).map(FileGroup::new);
+        let whole = self.table.cold.iter().filter(|file| file.until.is_none());
+        let files = file_groups(state, whole)?;
         let config = FileScanConfigBuilder::new(tables_url()?, Arc::new(source))
-            .with_file_groups(files.collect())
+            .with_file_groups(files)
             .with_projection_indices(projection.cloned())?
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
+
+    /// Merged files that go on beyond the position of the snapshot, up to there.
+    fn scan_cut(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        until: Position,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut fields = self.table.schema.fields().to_vec();
+        let commit = fields.len();
+        fields.push(Arc::new(Field::new(COMMIT_COLUMN, DataType::Int64, false)));
+        let schema = Arc::new(Schema::new(fields));
+        let until = i64::try_from(until.0).unwrap_or(i64::MAX);
+        let is_then = ident(COMMIT_COLUMN).lt_eq(lit(until));
+        let filter = filters.iter().cloned().fold(is_then.clone(), Expr::and);
+        let predicate =
+            state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&schema))?)?;
+        let source = ParquetSource::new(Arc::clone(&schema))
+            .with_predicate(predicate)
+            .with_pushdown_filters(true)
+            .with_reorder_filters(true);
+        let mut columns = match projection {
+            Some(columns) => columns.clone(),
+            None => (0..commit).collect(),
+        };
+        columns.push(commit);
+        let cut = self.table.cold.iter().filter(|file| file.until.is_some());
+        let config = FileScanConfigBuilder::new(tables_url()?, Arc::new(source))
+            .with_file_groups(file_groups(state, cut)?)
+            .with_projection_indices(Some(columns))?
+            .build();
+        let scan = DataSourceExec::from_data_source(config);
+        // A scan may leave a predicate to who is above it.
+        let scanned = scan.schema();
+        let is_then =
+            state.create_physical_expr(is_then, &DFSchema::try_from(Arc::clone(&scanned))?)?;
+        let filtered: Arc<dyn ExecutionPlan> = Arc::new(FilterExec::try_new(is_then, scan)?);
+        let kept = scanned.fields().iter().enumerate().take(scanned.fields().len() - 1);
+        let kept = kept.map(|(index, field)| {
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), index));
+            (column, field.name().clone())
+        });
+        Ok(Arc::new(ProjectionExec::try_new(kept.collect::<Vec<_>>(), filtered)?))
+    }
+}
+
+/// Files dealt out to as many groups as are read at a time.
+fn file_groups<'a>(
+    state: &dyn Session,
+    files: impl Iterator<Item = &'a ColdFile>,
+) -> Result<Vec<FileGroup>> {
+    let groups = state.config_options().execution.target_partitions.max(1);
+    let mut dealt: Vec<Vec<PartitionedFile>> = vec![Vec::new(); groups];
+    for (index, file) in files.enumerate() {
+        if let Some(group) = dealt.get_mut(index % groups) {
+            group.push(PartitionedFile::from(object_meta(file)?));
+        }
+    }
+    Ok(dealt.into_iter().filter(|group| !group.is_empty()).map(FileGroup::new).collect())
 }
 
 /// Where a file lies, in the form the object store uses.
@@ -108,20 +168,23 @@ impl TableProvider for SnapshotTable {
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let hot = || -> Result<Arc<dyn ExecutionPlan>> {
-            Ok(MemorySourceConfig::try_new_exec(
+        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
+        if self.table.cold.iter().any(|file| file.until.is_none()) {
+            parts.push(self.scan_cold(state, projection, filters)?);
+        }
+        if let Some(until) = self.table.cold.iter().find_map(|file| file.until) {
+            parts.push(self.scan_cut(state, projection, filters, until)?);
+        }
+        if parts.is_empty() || !self.table.hot.is_empty() {
+            parts.push(MemorySourceConfig::try_new_exec(
                 &[self.table.hot.to_vec()],
                 Arc::clone(&self.table.schema),
                 projection.cloned(),
-            )?)
-        };
-        if self.table.cold.is_empty() {
-            return hot();
+            )?);
         }
-        let cold = self.scan_cold(state, projection, filters)?;
-        if self.table.hot.is_empty() {
-            return Ok(cold);
+        match parts.as_slice() {
+            [only] => Ok(Arc::clone(only)),
+            _ => UnionExec::try_new(parts),
         }
-        UnionExec::try_new(vec![cold, hot()?])
     }
 }

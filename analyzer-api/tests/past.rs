@@ -15,9 +15,10 @@ use std::time::Duration;
 use ledgerline_analyzer_api::past::Moment;
 use ledgerline_analyzer_api::ports::{SnapshotSource, Snapshotting};
 use ledgerline_analyzer_api::{AnalyzerState, Bounds, Door, Engine, Limits, QueryError, Question};
+use ledgerline_event_store::crypt::at_rest::ClearFiles;
 use ledgerline_event_store::memory::MemoryLog;
 use ledgerline_event_store::{Append, EventReader as _, EventWriter as _};
-use ledgerline_projections::{Options, Past, Projections};
+use ledgerline_projections::{Options, Past, Projections, maintain};
 use ledgerline_schemas::config::ChannelType;
 use ledgerline_schemas::event::Event;
 use ledgerline_schemas::event::interaction::{Direction, InteractionCreated, Relationship};
@@ -75,6 +76,11 @@ thread_local! {
 
 /// Event `n` is recorded at `n` seconds.
 async fn analyzed() -> Analyzed {
+    analyzed_with(16, false).await
+}
+
+/// The same with a commit every so many events, and files merged where they can be.
+async fn analyzed_with(flush_positions: u64, merged: bool) -> Analyzed {
     SECONDS.set(0);
     let log = MemoryLog::new(ACME, || {
         SECONDS.set(SECONDS.get() + 1);
@@ -94,11 +100,19 @@ async fn analyzed() -> Analyzed {
         );
     }
     let dir = tempfile::tempdir().expect("dir");
-    let options = Options { flush_positions: 16, settle_positions: 4, ..Options::default() };
+    let options = Options { flush_positions, settle_positions: 4, ..Options::default() };
     let reader: Arc<MemoryLog> = Arc::new(log.clone());
-    let projections =
-        Projections::start(reader, dir.path().to_owned(), options).expect("projections");
+    let start = || Projections::start(reader.clone(), dir.path().to_owned(), options);
+    let mut projections = start().expect("projections");
     projections.wait_for(log.head()).await.expect("folded");
+    if merged {
+        projections.stop().await;
+        maintain(reader.clone(), dir.path(), options, Arc::new(ClearFiles)).expect("merged");
+        projections = start().expect("projections");
+        projections.wait_for(log.head()).await.expect("folded");
+        let rows = projections.snapshot().tables["event_log"].cold[0].rows;
+        assert_eq!(rows, 8 * flush_positions, "eight commits are one file");
+    }
     let mut world = world();
     world.logs.0.insert(ACME, log);
     let ports = world.ports(Arc::new(Live(projections)));
@@ -156,6 +170,31 @@ async fn a_table_is_what_it_was_at_any_position() {
         );
         assert_eq!(it.ask(&sql).await, legs(position), "{position}");
     }
+}
+
+#[tokio::test]
+async fn merged_files_tell_the_past_as_it_was() {
+    let it = analyzed_with(4, true).await;
+    // Before, at and after commits; in the merged file, at its end (32) and beyond it.
+    for position in [0, 1, 3, 4, 5, 7, 16, 19, 31, 32, 33, 48, 60] {
+        let of = |table: &str, what: &str, condition: &str| {
+            format!("select {what} from as_of('{table}', {position}) where {condition}")
+        };
+        let abandoned = "count(*), count(*) filter (where outcome = 'abandoned')";
+        assert_eq!(it.ask(&of("queue_leg", abandoned, "true")).await, legs(position), "{position}");
+        let events = of("event_log", "count(*), coalesce(max(position), 0)", "position > 0");
+        assert_eq!(it.ask(&events).await, format!("{position},{position}"));
+        // A condition that the files can use, and a column list without the one they have more.
+        let one = it.ask(&of("event_log", "*", "position = 7")).await;
+        assert_eq!(one.is_empty(), position < 7, "{position}: {one}");
+        assert!(one.is_empty() || one.starts_with("7,"), "{one}");
+    }
+    let checks = "select count(*), count(*) filter (where equal) \
+                  from replay_check('event_log', 0, 60)";
+    assert_eq!(it.ask(checks).await, "15,15");
+    let error =
+        it.ask_as("acme-administrator", "select commit_position from event_log", None).await;
+    assert!(error.is_err(), "the column of merged files is none of the table");
 }
 
 #[tokio::test]

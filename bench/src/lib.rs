@@ -1,2 +1,4 @@
-//! Benchmarks.
+//! Benchmarks: what several of them use.
+
+pub mod calls;
 pub mod scale;

@@ -5,13 +5,14 @@ use std::fmt;
 
 use arrow::array::{Array, AsArray as _, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use ledgerline_schemas::Position;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::cold;
 use crate::error::ProjectionError;
 use crate::parallel;
-use crate::snapshot::{ColdFile, Snapshot, TableSnapshot};
+use crate::snapshot::{COMMIT_COLUMN, ColdFile, Snapshot, TableSnapshot};
 use crate::table::{ColumnType, TableDef};
 
 /// Rows of a table and what they amount to.
@@ -73,12 +74,30 @@ fn of_table(table: &TableSnapshot) -> Result<TableChecksum, ProjectionError> {
     Ok(summed(rows))
 }
 
-/// The checksum of the rows of a cold file.
+/// The checksums of the rows of a cold file by the commit in which they became final; of a file that does not
+/// say so it is `to`.
 ///
 /// # Errors
 /// As [`checksum`].
-pub(crate) fn of_file(def: &TableDef, file: &ColdFile) -> Result<TableChecksum, ProjectionError> {
-    Part::Cold(file).hashes(def).map(summed)
+pub(crate) fn of_commits(
+    def: &TableDef,
+    file: &ColdFile,
+    to: Position,
+) -> Result<BTreeMap<u64, TableChecksum>, ProjectionError> {
+    let mut commits: BTreeMap<u64, Hashes> = BTreeMap::new();
+    for batch in cold::read(file)? {
+        let batch = batch?;
+        let mut rows = Vec::new();
+        hash_rows(def, &batch, &mut rows);
+        let said = batch.column_by_name(COMMIT_COLUMN);
+        let said = said.map(|column| column.as_primitive::<Int64Type>().values());
+        for (index, row) in rows.into_iter().enumerate() {
+            let commit = said.and_then(|said| said.get(index));
+            let commit = commit.map_or(to.0, |commit| u64::try_from(*commit).unwrap_or(0));
+            commits.entry(commit).or_default().push(row);
+        }
+    }
+    Ok(commits.into_iter().map(|(commit, rows)| (commit, summed(rows))).collect())
 }
 
 /// The checksum of rows in memory.

@@ -1,5 +1,6 @@
 //! How the type of a field becomes the type of a column and its value.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use ledgerline_schemas::config::{ChannelType, EntityKind};
@@ -32,6 +33,9 @@ pub(crate) trait Column {
     fn value(&self) -> Value;
     /// Appends the value to its column: the same as [`Column::value`] says, without the way through it.
     fn write(&self, column: &mut Builder);
+    /// How the value stands to another in its column: as the column's own values compare, null before all
+    /// others. A type's own order may be another one (enumerations are text in a column).
+    fn order(&self, other: &Self) -> Ordering;
 }
 
 /// JSON text.
@@ -54,6 +58,9 @@ impl Column for Json {
     fn write(&self, column: &mut Builder) {
         column.text(&self.0);
     }
+    fn order(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
 }
 
 /// JSON text that goes to one row only.
@@ -69,6 +76,9 @@ impl Column for JsonText {
     fn write(&self, column: &mut Builder) {
         column.text(&self.0);
     }
+    fn order(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
 }
 
 impl Column for StreamId {
@@ -78,6 +88,9 @@ impl Column for StreamId {
     }
     fn write(&self, column: &mut Builder) {
         column.text(self.as_str());
+    }
+    fn order(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
     }
 }
 
@@ -89,6 +102,9 @@ impl Column for Arc<str> {
     fn write(&self, column: &mut Builder) {
         column.text(self);
     }
+    fn order(&self, other: &Self) -> Ordering {
+        self.cmp(other)
+    }
 }
 
 impl Column for bool {
@@ -99,6 +115,9 @@ impl Column for bool {
     fn write(&self, column: &mut Builder) {
         column.truth(*self);
     }
+    fn order(&self, other: &Self) -> Ordering {
+        self.cmp(other)
+    }
 }
 
 impl Column for Timestamp {
@@ -108,6 +127,9 @@ impl Column for Timestamp {
     }
     fn write(&self, column: &mut Builder) {
         column.time(self.micros());
+    }
+    fn order(&self, other: &Self) -> Ordering {
+        self.cmp(other)
     }
 }
 
@@ -123,6 +145,12 @@ impl<T: Column> Column for Option<T> {
             None => column.null(),
         }
     }
+    fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Some(left), Some(right)) => left.order(right),
+            _ => self.is_some().cmp(&other.is_some()),
+        }
+    }
 }
 
 macro_rules! integers {
@@ -135,6 +163,9 @@ macro_rules! integers {
             }
             fn write(&self, column: &mut Builder) {
                 column.int(i64::try_from(*self).unwrap_or(i64::MAX));
+            }
+            fn order(&self, other: &Self) -> Ordering {
+                self.cmp(other)
             }
         }
     )*};
@@ -150,6 +181,9 @@ impl Column for Position {
     fn write(&self, column: &mut Builder) {
         self.0.write(column);
     }
+    fn order(&self, other: &Self) -> Ordering {
+        self.cmp(other)
+    }
 }
 
 macro_rules! ids {
@@ -163,6 +197,10 @@ macro_rules! ids {
             fn write(&self, column: &mut Builder) {
                 let mut buffer = uuid::Uuid::encode_buffer();
                 column.text(self.uuid().hyphenated().encode_lower(&mut buffer));
+            }
+            fn order(&self, other: &Self) -> Ordering {
+                // The bytes of an id compare as its lower-case text does.
+                self.cmp(other)
             }
         }
     )*};
@@ -205,6 +243,9 @@ macro_rules! names {
             }
             fn write(&self, column: &mut Builder) {
                 column.text(self.name());
+            }
+            fn order(&self, other: &Self) -> Ordering {
+                self.name().cmp(other.name())
             }
         }
     )*};

@@ -4,11 +4,17 @@ use std::path::Path;
 
 use ledgerline_event_store::crypt::at_rest::{FileCipher, SealedFile, Stored};
 
+use crate::blocks::Blocks;
 use crate::cold;
 use crate::error::ProjectionError;
+use crate::exchange::PlacedEntry;
 use crate::fold::{Final, Fold};
+use crate::layout::{self, Placed};
+use crate::lease::Lease;
 use crate::manifest::{FileEntry, Generation, sha256, state_place, table_place};
 use crate::show::Schemas;
+use crate::snapshot::ColdFile;
+use crate::store::Files;
 use crate::table::TableDef;
 
 /// Final rows of a table: how many, and their Parquet file.
@@ -24,19 +30,41 @@ pub(crate) struct Encoded {
     sha256: String,
     pub(crate) plain_bytes: u64,
     pub(crate) sealed: Option<SealedFile>,
+    /// Of a table's file in clear.
+    pub(crate) blocks: Option<Blocks>,
 }
 
 impl Encoded {
+    /// A state.
     fn of(
         plain: Vec<u8>,
         path: &Path,
         place: &str,
-        how: &Encoding<'_>,
+        cipher: &dyn FileCipher,
     ) -> Result<Self, ProjectionError> {
         let plain_bytes = plain.len() as u64;
         let Stored { bytes, sealed } =
-            how.cipher.seal(place, plain).map_err(ProjectionError::cipher(path))?;
-        Ok(Self { sha256: sha256(&bytes), bytes, plain_bytes, sealed })
+            cipher.seal(place, plain).map_err(ProjectionError::cipher(path))?;
+        Ok(Self { sha256: sha256(&bytes), bytes, plain_bytes, sealed, blocks: None })
+    }
+
+    /// The Parquet file of a table.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Cipher`].
+    pub(crate) fn of_table(
+        plain: Vec<u8>,
+        generation: &Generation,
+        table: &str,
+        name: &str,
+        cipher: &dyn FileCipher,
+    ) -> Result<Self, ProjectionError> {
+        let path = layout::path(generation, table, name);
+        let mut encoded = Self::of(plain, &path, &table_place(table, name), cipher)?;
+        if encoded.sealed.is_none() {
+            encoded.blocks = Some(Blocks::of(&encoded.bytes));
+        }
+        Ok(encoded)
     }
 
     /// Its entry in the manifest.
@@ -47,8 +75,50 @@ impl Encoded {
             bytes: self.bytes.len() as u64,
             sha256: self.sha256.clone(),
             key_id: self.sealed.as_ref().map(SealedFile::key_id),
+            blocks: self.blocks.clone(),
         }
     }
+
+    /// Writes the file of a table so that it is durable, and gives it as a part of the layout.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Io`].
+    pub(crate) fn placed(
+        self,
+        files: &Files,
+        generation: &Generation,
+        table: &str,
+        entry: PlacedEntry,
+    ) -> Result<Placed, ProjectionError> {
+        let PlacedEntry { from, to, file: entry } = entry;
+        let (dir, path) = (generation.table(table), layout::path(generation, table, &entry.name));
+        write(files, &dir, &path, &self.bytes)?;
+        let file = ColdFile {
+            rows: entry.rows,
+            bytes: self.plain_bytes,
+            sealed: self.sealed,
+            blocks: self.blocks,
+            until: None,
+            lease: Lease::new(&files.store, path.clone()),
+            path,
+        };
+        Ok(Placed { from, to, entry, file })
+    }
+}
+
+/// Writes a new file so that it is durable.
+///
+/// # Errors
+/// [`ProjectionError::Io`].
+pub(crate) fn write(
+    files: &Files,
+    dir: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<(), ProjectionError> {
+    let failed = |error: std::io::Error| ProjectionError::io(path, &error);
+    files.store.create(path, bytes).map_err(failed)?;
+    files.store.sync_dir(dir).map_err(failed)
 }
 
 /// What encoding the parts of a commit needs.
@@ -79,8 +149,7 @@ impl Part<'_> {
             Self::Final(Final { def, batch }) => {
                 let batch = batch(&how.schemas.of(def))?;
                 let bytes = cold::encode_batch(def, &batch)?;
-                let path = how.generation.table(def.name).join(file);
-                let encoded = Encoded::of(bytes, &path, &table_place(def.name, file), how)?;
+                let encoded = Encoded::of_table(bytes, how.generation, def.name, file, how.cipher)?;
                 Ok((Some((def, batch.num_rows() as u64)), encoded))
             }
             Self::State(fold) => {
@@ -89,7 +158,7 @@ impl Part<'_> {
                     path: path.clone(),
                     reason: error.to_string(),
                 })?;
-                Ok((None, Encoded::of(bytes, &path, &state_place(state), how)?))
+                Ok((None, Encoded::of(bytes, &path, &state_place(state), how.cipher)?))
             }
         }
     }

@@ -1,24 +1,30 @@
 //! The folds with their storage: opening, committing, showing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use ledgerline_event_store::crypt::at_rest::FileCipher;
+use ledgerline_event_store::EventReader;
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Position, Recorded};
 
-use crate::commit::{Encoded, Encoding, FinalRows, Part};
-use crate::committed::{cold_files, load_state};
+use crate::chain;
+use crate::commit::{self, Encoded, Encoding, FinalRows, Part};
+use crate::committed::load_state;
 use crate::error::ProjectionError;
+use crate::exchange::PlacedEntry;
 use crate::fold::{self, Final, Fold};
 use crate::hot::Sink;
+use crate::layout::{Committed, Layout};
+use crate::ledger::Ledger;
 use crate::manifest::{self, Generation, Manifest, SharedStore};
+use crate::mend;
+use crate::open::{self, Damage, Found, Lost};
 use crate::parallel;
 use crate::projections::Options;
 use crate::show::{self, ColdFiles, Schemas};
-use crate::snapshot::{ColdFile, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::states::{self, StateAt};
 use crate::store::Files;
 use crate::table::TableDef;
@@ -28,39 +34,111 @@ use crate::tables;
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) fold: Fold,
-    store: SharedStore,
-    cipher: Arc<dyn FileCipher>,
-    generation: Generation,
+    ledger: Arc<Ledger>,
     schemas: Schemas,
-    cold: ColdFiles,
+    cold: Cold,
     options: Options,
-    last: Option<Committed>,
     /// Every commit's state, oldest first; not all of them are kept.
     states: Vec<StateAt>,
 }
 
-/// The newest commit.
+/// Which files a snapshot shows.
 #[derive(Debug)]
-struct Committed {
-    seq: u64,
-    sha256: String,
-    to: Position,
+enum Cold {
+    /// All there are; with those of the newest layout that was asked for.
+    Present(Arc<Layout>, ColdFiles),
+    /// Of a layout, the rows that were final at a commit: an engine of the past.
+    Past(Arc<Layout>, Position),
 }
 
 impl Engine {
     /// Opens the tables in `root`, or begins new ones. Tables of an older version of the folds are left
     /// behind and begun anew.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Damaged`] when a file of a table is not there or not as long as it was;
+    /// [`ProjectionError::Foreign`], [`ProjectionError::Io`], [`ProjectionError::Cipher`].
     pub(crate) fn open(
         files: impl Into<Files>,
         root: &Path,
         org_id: OrgId,
         options: Options,
     ) -> Result<Self, ProjectionError> {
+        let (engine, damaged) = Self::open_as_found(files.into(), root, org_id, options)?;
+        match damaged.into_iter().next() {
+            None => Ok(engine),
+            Some((_, error)) => Err(error),
+        }
+    }
+
+    /// The same; what is damaged is made again from the log, file by file, or all of it where nothing else
+    /// helps.
+    ///
+    /// # Errors
+    /// As [`Engine::open`], but damage is none as long as the log can be read;
+    /// [`ProjectionError::AheadOfLog`] when the tables know more than the log.
+    pub(crate) fn open_mending(
+        files: impl Into<Files>,
+        root: &Path,
+        reader: &Arc<dyn EventReader>,
+        options: Options,
+    ) -> Result<Self, ProjectionError> {
         let files = files.into();
+        let org_id = reader.org_id();
+        let opened = Self::open_as_found(files.clone(), root, org_id, options);
+        let outcome = opened.and_then(|(engine, damaged)| {
+            let (tables, log) = (engine.fold.position, reader.head());
+            if tables > log {
+                return Err(ProjectionError::AheadOfLog { tables, log });
+            }
+            for (_, error) in &damaged {
+                tracing::warn!(%error, "a file of the tables is made again from the log");
+            }
+            let lost: Vec<Lost> = damaged.into_iter().map(|(lost, _)| lost).collect();
+            mend::from_log(&engine.ledger, &**reader, options, &lost)?;
+            Ok(engine)
+        });
+        match outcome {
+            Err(error @ ProjectionError::Damaged { .. }) => {
+                tracing::warn!(%error, "the tables cannot be mended: building anew");
+                Self::begin_anew(files, root, org_id, options)
+            }
+            other => other,
+        }
+    }
+
+    /// Begins a new generation and puts it in force.
+    fn begin_anew(
+        files: Files,
+        root: &Path,
+        org_id: OrgId,
+        options: Options,
+    ) -> Result<Self, ProjectionError> {
+        let newest = manifest::newest(&*files.store, root)?.map_or(0, |it| it.number);
+        let engine = Self::create(files, Generation::new(root, newest + 1), org_id, options)?;
+        engine.put_in_force(root)?;
+        engine.forget_other_generations(root)?;
+        Ok(engine)
+    }
+
+    /// Opens the tables; with the files that are not there or not as long as they were.
+    fn open_as_found(
+        files: Files,
+        root: &Path,
+        org_id: OrgId,
+        options: Options,
+    ) -> Result<(Self, Vec<Damage>), ProjectionError> {
         let store = &files.store;
         store.make_dir(root).map_err(|error| ProjectionError::io(root, &error))?;
-        let current = manifest::current(&**store, root)?;
-        let found = current.clone().unwrap_or_else(|| Generation::new(root, 1));
+        let (current, found) = match manifest::current(&**store, root) {
+            // Any will do.
+            Err(ProjectionError::Damaged { .. }) => (None, manifest::newest(&**store, root)?),
+            other => {
+                let found = other?;
+                (found.as_ref().map(|it| it.number), found)
+            }
+        };
+        let found = found.unwrap_or_else(|| Generation::new(root, 1));
         let chain = Manifest::chain(&**store, &found)?;
         if let Some((newest, _)) = chain.last()
             && newest.org_id != org_id
@@ -73,24 +151,23 @@ impl Engine {
             });
         }
         let outdated = chain.last().is_some_and(|(newest, _)| newest.fold_version != fold::VERSION);
-        let engine = if outdated {
+        let (engine, damaged) = if outdated {
             let next = Generation::new(root, found.number + 1);
             tracing::info!(
                 generation = next.number,
                 "the folds are newer than the tables: building anew"
             );
-            Self::create(files, next, org_id, options)?
+            (Self::create(files, next, org_id, options)?, Vec::new())
         } else if chain.is_empty() {
-            Self::create(files, found, org_id, options)?
+            (Self::create(files, found, org_id, options)?, Vec::new())
         } else {
-            Self::load(files, found, &chain, options)?
+            Self::load(files, found, chain, options)?
         };
-        let in_force = current.is_some_and(|current| current.number == engine.generation.number);
-        if !in_force {
+        if current != Some(engine.generation().number) {
             engine.put_in_force(root)?;
         }
         engine.forget_other_generations(root)?;
-        Ok(engine)
+        Ok((engine, damaged))
     }
 
     /// Begins a generation without rows; whatever is in its folder goes.
@@ -106,222 +183,150 @@ impl Engine {
         store.remove(&generation.dir).map_err(failed)?;
         store.make_dir(&generation.dir).map_err(failed)?;
         store.make_dir(&generation.manifests()).map_err(failed)?;
+        store.make_dir(&generation.exchanges()).map_err(failed)?;
         store.make_dir(&generation.states()).map_err(failed)?;
         for def in tables::ALL {
             store.make_dir(&generation.table(def.name)).map_err(failed)?;
         }
-        Ok(Self::empty(files, generation, org_id, options))
+        let ledger = Ledger::new(files, generation, Layout::default());
+        Ok(Self::of(Arc::new(ledger), Fold::new(org_id), options))
     }
 
-    /// Nothing folded yet, and nothing done to the disk.
-    fn empty(files: Files, generation: Generation, org_id: OrgId, options: Options) -> Self {
-        let Files { store, cipher } = files;
-        Self {
-            fold: Fold::new(org_id),
-            store,
-            cipher,
-            generation,
-            schemas: Schemas::new(),
-            cold: ColdFiles::new(),
-            options,
-            last: None,
-            states: Vec::new(),
-        }
+    /// These folds over these files.
+    fn of(ledger: Arc<Ledger>, fold: Fold, options: Options) -> Self {
+        let layout = ledger.layout();
+        let states = layout.commits.iter().map(|it| state_at(&it.manifest)).collect();
+        let cold = Cold::Present(Arc::clone(&layout), layout.cold(Position(u64::MAX)));
+        Self { fold, ledger, schemas: Schemas::new(), cold, options, states }
     }
 
-    /// The tables at the newest of these commits whose state is still there, or empty; with the commits
-    /// after it. For reading only: such an engine never commits.
+    fn load(
+        files: Files,
+        generation: Generation,
+        mut chain: Vec<(Manifest, String)>,
+        options: Options,
+    ) -> Result<(Self, Vec<Damage>), ProjectionError> {
+        let (index, fold) = open::newest_state(&files, &generation, &chain)?;
+        chain.truncate(index + 1);
+        let Found { layout, damaged, exchanges } = open::layout(&files, &generation, chain)?;
+        let engine = Self::of(Arc::new(Ledger::new(files, generation, layout)), fold, options);
+        let kept = states::kept(&engine.states, options.state_bytes_max);
+        open::remove_orphans(&engine.ledger, &kept, exchanges, &damaged)?;
+        Ok((engine, damaged))
+    }
+
+    /// The tables at the newest of the first `begun` commits whose state is still there, or empty. For reading
+    /// only: such an engine never commits, and shows what was final where it began until it passes a commit.
     ///
     /// # Errors
     /// [`ProjectionError::Io`], [`ProjectionError::Damaged`] or [`ProjectionError::Cipher`] when files of the
     /// tables cannot be read.
     pub(crate) fn in_the_past(
-        files: Files,
-        generation: Generation,
+        ledger: &Arc<Ledger>,
+        layout: Arc<Layout>,
+        begun: usize,
         org_id: OrgId,
-        chain: &[(Manifest, String)],
         options: Options,
-    ) -> Result<(Self, Vec<Manifest>), ProjectionError> {
+    ) -> Result<Self, ProjectionError> {
         let options = Options { flush_positions: u64::MAX, ..options };
-        for (index, (manifest, _)) in chain.iter().enumerate().rev() {
-            let path = generation.states().join(&manifest.state.name);
+        let commits = layout.commits.get(..begun).unwrap_or(&layout.commits);
+        let (files, generation) = (&ledger.files, &ledger.generation);
+        let mut fold = None;
+        for commit in commits.iter().rev() {
+            let path = generation.states().join(&commit.manifest.state.name);
             if files.store.size(&path).is_err() {
                 continue;
             }
-            let fold = match load_state(&files, &generation, manifest) {
-                // It may have been given up just now.
-                Err(ProjectionError::Io { .. }) => continue,
-                other => other?,
-            };
-            let (until, after) = chain.split_at(index + 1);
-            let engine = Self::of(files, generation, fold, until, options)?;
-            return Ok((engine, after.iter().map(|(manifest, _)| manifest.clone()).collect()));
+            match load_state(files, generation, &commit.manifest) {
+                // It may have been given up just now, or is damaged: the one before it will do.
+                Err(ProjectionError::Io { .. } | ProjectionError::Damaged { .. }) => {}
+                other => {
+                    fold = Some(other?);
+                    break;
+                }
+            }
         }
-        let after = chain.iter().map(|(manifest, _)| manifest.clone()).collect();
-        Ok((Self::empty(files, generation, org_id, options), after))
+        let fold = fold.unwrap_or_else(|| Fold::new(org_id));
+        let position = fold.position;
+        let mut engine = Self::of(Arc::clone(ledger), fold, options);
+        engine.cold = Cold::Past(layout, position);
+        Ok(engine)
     }
 
     /// Goes past a commit that was made when the folds were here: what went to its files goes from memory.
     ///
     /// # Errors
-    /// [`ProjectionError::Damaged`] when the commit has other rows; [`ProjectionError::Io`] or
-    /// [`ProjectionError::Cipher`] when its files cannot be read.
+    /// [`ProjectionError::Damaged`] when the commit has other rows.
     pub(crate) fn pass(&mut self, commit: &Manifest) -> Result<(), ProjectionError> {
         let mut rows = BTreeMap::new();
         self.pass_with(commit, |def, batch| {
             rows.insert(def.name.to_owned(), batch.num_rows() as u64);
+            Ok(())
         })?;
         let expected: BTreeMap<String, u64> =
             commit.add.iter().map(|(table, file)| (table.clone(), file.rows)).collect();
         if rows != expected {
             return Err(ProjectionError::Damaged {
-                path: self.generation.dir.join(Manifest::file_name(commit.from, commit.to)),
+                path: self.generation().manifests().join(chain::name(commit.seq)),
                 reason: format!("the log gives {rows:?} rows, the commit has {expected:?}"),
             });
         }
         Ok(())
     }
 
-    /// The same; `each` looks at the rows, and nothing is held against the commit. Gives its files.
+    /// The same; `each` looks at the rows, and nothing is held against the commit.
     ///
     /// # Errors
-    /// As [`Engine::pass`].
+    /// [`ProjectionError::Encode`], and what `each` says.
     pub(crate) fn pass_with(
         &mut self,
         commit: &Manifest,
-        mut each: impl FnMut(&'static TableDef, &RecordBatch),
-    ) -> Result<Vec<(&'static TableDef, ColdFile)>, ProjectionError> {
+        mut each: impl FnMut(&'static TableDef, &RecordBatch) -> Result<(), ProjectionError>,
+    ) -> Result<(), ProjectionError> {
         for Final { def, batch } in self.evicted()? {
-            each(def, &batch(&self.schemas.of(def))?);
+            each(def, &batch(&self.schemas.of(def))?)?;
         }
-        let added = cold_files(&self.files(), &self.generation, commit)?;
-        for (def, file) in &added {
-            self.add_cold(def, file.clone());
-        }
-        Ok(added)
-    }
-
-    /// Where the tables are kept.
-    pub(crate) fn files(&self) -> Files {
-        Files { store: Arc::clone(&self.store), cipher: Arc::clone(&self.cipher) }
-    }
-
-    fn add_cold(&mut self, def: &'static TableDef, added: ColdFile) {
-        let files = self.cold.entry(def.name).or_default();
-        *files = files.iter().cloned().chain([added]).collect();
-    }
-
-    fn load(
-        files: Files,
-        generation: Generation,
-        chain: &[(Manifest, String)],
-        options: Options,
-    ) -> Result<Self, ProjectionError> {
-        let mut loaded = None;
-        let mut missing = None;
-        for (index, (manifest, _)) in chain.iter().enumerate().rev() {
-            match load_state(&files, &generation, manifest) {
-                Ok(fold) => {
-                    loaded = Some((index, fold));
-                    break;
-                }
-                // The state before it may be whole; states older than that are not kept.
-                Err(error) => missing = missing.or(Some(error)),
-            }
-        }
-        let (index, fold) = match (loaded, missing) {
-            (Some(loaded), _) => loaded,
-            (None, Some(error)) => return Err(error),
-            (None, None) => {
-                return Err(ProjectionError::Damaged {
-                    path: generation.manifests(),
-                    reason: "it holds no commit".to_owned(),
-                });
-            }
-        };
-        let chain = chain.get(..=index).unwrap_or(chain);
-        let engine = Self::of(files, generation, fold, chain, options)?;
-        engine.remove_orphans(chain)?;
-        Ok(engine)
-    }
-
-    /// The tables at the last of these commits, whose state is given.
-    fn of(
-        files: Files,
-        generation: Generation,
-        fold: Fold,
-        chain: &[(Manifest, String)],
-        options: Options,
-    ) -> Result<Self, ProjectionError> {
-        let mut cold: BTreeMap<&'static str, Vec<ColdFile>> = BTreeMap::new();
-        for (manifest, _) in chain {
-            for (def, file) in cold_files(&files, &generation, manifest)? {
-                cold.entry(def.name).or_default().push(file);
-            }
-        }
-        let mut engine = Self::empty(files, generation, fold.org_id, options);
-        engine.fold = fold;
-        engine.cold = cold.into_iter().map(|(table, files)| (table, files.into())).collect();
-        engine.last = chain.last().map(|(manifest, hash)| Committed {
-            seq: manifest.seq,
-            sha256: hash.clone(),
-            to: manifest.to,
-        });
-        engine.states = chain.iter().map(|(manifest, _)| state_at(manifest)).collect();
-        Ok(engine)
-    }
-
-    /// Removes what a crash left behind: files that no commit names.
-    fn remove_orphans(&self, chain: &[(Manifest, String)]) -> Result<(), ProjectionError> {
-        let mut known: BTreeSet<PathBuf> = BTreeSet::new();
-        for (manifest, _) in chain {
-            known.insert(self.generation.manifests().join(format!("{:010}.json", manifest.seq)));
-            known.extend(manifest.files(&self.generation).into_iter().map(|(path, _)| path));
-        }
-        for state in states::kept(&self.states, self.options.state_bytes_max) {
-            known.insert(self.generation.states().join(Manifest::state_name(state.to)));
-        }
-        let mut dirs = vec![self.generation.manifests(), self.generation.states()];
-        dirs.extend(tables::ALL.iter().map(|def| self.generation.table(def.name)));
-        for dir in dirs {
-            let failed = |error: std::io::Error| ProjectionError::io(&dir, &error);
-            self.store.make_dir(&dir).map_err(failed)?;
-            for name in self.store.list(&dir).map_err(failed)? {
-                let path = dir.join(name);
-                if !known.contains(&path) {
-                    tracing::info!(path = %path.display(), "removing a file of no commit");
-                    self.store.remove(&path).map_err(failed)?;
-                }
-            }
+        if let Cold::Past(_, until) = &mut self.cold {
+            *until = commit.to;
         }
         Ok(())
     }
 
+    /// What the tables consist of.
+    pub(crate) const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    fn store(&self) -> &SharedStore {
+        &self.ledger.files.store
+    }
+
     /// Makes this generation the one that is opened next time.
     pub(crate) fn put_in_force(&self, root: &Path) -> Result<(), ProjectionError> {
-        manifest::set_current(&*self.store, root, &self.generation)
+        manifest::set_current(&**self.store(), root, self.generation())
     }
 
     /// Removes every other generation.
     pub(crate) fn forget_other_generations(&self, root: &Path) -> Result<(), ProjectionError> {
         let failed = |error: std::io::Error| ProjectionError::io(root, &error);
-        for name in self.store.list(root).map_err(failed)? {
+        let store = self.store();
+        for name in store.list(root).map_err(failed)? {
             let number = name.strip_prefix('g').and_then(|number| number.parse::<u64>().ok());
-            if number.is_some_and(|number| number != self.generation.number) {
-                self.store.remove(&root.join(name)).map_err(failed)?;
+            if number.is_some_and(|number| number != self.generation().number) {
+                store.remove(&root.join(name)).map_err(failed)?;
             }
         }
         Ok(())
     }
 
     /// The folder of these tables.
-    pub(crate) const fn generation(&self) -> &Generation {
-        &self.generation
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.ledger.generation
     }
 
     /// Number of this generation of tables.
-    pub(crate) const fn epoch(&self) -> u64 {
-        self.generation.number
+    pub(crate) fn epoch(&self) -> u64 {
+        self.generation().number
     }
 
     /// Folds events until the next commit is due; gives how many it took.
@@ -342,65 +347,59 @@ impl Engine {
         let position = self.fold.position;
         position != Position::START
             && position.0.is_multiple_of(self.options.flush_positions.max(1))
-            && self.last.as_ref().is_none_or(|last| last.to < position)
+            && self.states.last().is_none_or(|last| last.to < position)
     }
 
     /// Writes final rows to cold files and everything else to a state, and makes it true with a manifest.
     /// A crash before the manifest leaves files that the next start removes.
     pub(crate) fn commit(&mut self) -> Result<(), ProjectionError> {
-        let from = self.last.as_ref().map_or(Position::START, |last| last.to);
+        let layout = self.ledger.layout();
+        let last = layout.last();
+        let from = last.map_or(Position::START, |last| last.manifest.to);
         let to = self.fold.position;
         let name = Manifest::file_name(from, to);
-        let (files, state) = self.encoded(&name, &Manifest::state_name(to))?;
+        let (tables, state) = self.encoded(&name, &Manifest::state_name(to))?;
+        let (files, generation) = (&self.ledger.files, &self.ledger.generation);
         let mut add = BTreeMap::new();
         let mut added = Vec::new();
-        for (def, rows, file) in files {
-            let dir = self.generation.table(def.name);
+        for (def, rows, file) in tables {
             let entry = file.entry(name.clone(), rows);
-            self.write(&dir, &entry.name, &file.bytes)?;
-            let (path, bytes) = (dir.join(&entry.name), file.plain_bytes);
-            added.push((def, ColdFile { path, rows, bytes, sealed: file.sealed }));
-            add.insert(def.name.to_owned(), entry);
+            add.insert(def.name.to_owned(), entry.clone());
+            let entry = PlacedEntry { from, to, file: entry };
+            added.push((def, file.placed(files, generation, def.name, entry)?));
         }
         let entry = state.entry(Manifest::state_name(to), 0);
-        self.write(&self.generation.states(), &entry.name, &state.bytes)?;
-        let manifest = Manifest {
-            seq: self.last.as_ref().map_or(1, |last| last.seq + 1),
-            prev_sha256: self.last.as_ref().map(|last| last.sha256.clone()),
+        let dir = generation.states();
+        commit::write(files, &dir, &dir.join(&entry.name), &state.bytes)?;
+        let mut manifest = Manifest {
+            seq: last.map_or(1, |last| last.manifest.seq + 1),
+            prev_sha256: last.map(|last| last.sha256.clone()),
             fold_version: fold::VERSION,
             org_id: self.fold.org_id,
             from,
             to,
             add,
             state: entry,
+            checksum: String::new(),
         };
-        let sha256 = manifest.publish(&*self.store, &self.generation)?;
-        for (def, added) in added {
-            self.add_cold(def, added);
-        }
-        self.last = Some(Committed { seq: manifest.seq, sha256, to });
+        let sha256 = manifest.publish(&*files.store, generation)?;
         self.states.push(state_at(&manifest));
+        self.ledger.committed(Committed { manifest, sha256 }, added);
         self.forget_old_states()
-    }
-
-    fn write(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), ProjectionError> {
-        let path = dir.join(name);
-        let failed = |error: std::io::Error| ProjectionError::io(&path, &error);
-        self.store.create(&path, bytes).map_err(failed)?;
-        self.store.sync_dir(dir).map_err(failed)
     }
 
     /// Removes the states that are not kept ([`states::kept`]).
     fn forget_old_states(&self) -> Result<(), ProjectionError> {
-        let dir = self.generation.states();
+        let dir = self.generation().states();
         let failed = |error: std::io::Error| ProjectionError::io(&dir, &error);
         let kept: BTreeSet<String> = states::kept(&self.states, self.options.state_bytes_max)
             .into_iter()
             .map(|state| Manifest::state_name(state.to))
             .collect();
-        for name in self.store.list(&dir).map_err(failed)? {
+        let store = self.store();
+        for name in store.list(&dir).map_err(failed)? {
             if !kept.contains(&name) {
-                self.store.remove(&dir.join(name)).map_err(failed)?;
+                store.remove(&dir.join(name)).map_err(failed)?;
             }
         }
         Ok(())
@@ -430,8 +429,8 @@ impl Engine {
         parts.extend(finals);
         let how = Encoding {
             schemas: &self.schemas,
-            cipher: &*self.cipher,
-            generation: &self.generation,
+            cipher: &*self.ledger.files.cipher,
+            generation: &self.ledger.generation,
             names,
         };
         let mut files = Vec::new();
@@ -443,7 +442,7 @@ impl Engine {
             }
         }
         let state = state.ok_or_else(|| ProjectionError::Damaged {
-            path: self.generation.states(),
+            path: self.generation().states(),
             reason: "nothing was to be remembered".to_owned(),
         })?;
         Ok((files, state))
@@ -451,7 +450,23 @@ impl Engine {
 
     /// A snapshot of everything folded so far.
     pub(crate) fn snapshot(&mut self) -> Result<Snapshot, ProjectionError> {
-        show::snapshot(&mut self.fold, self.generation.number, &self.schemas, &self.cold)
+        let number = self.generation().number;
+        let past;
+        let cold = match &mut self.cold {
+            Cold::Past(layout, until) => {
+                past = layout.cold(*until);
+                &past
+            }
+            Cold::Present(shown, cold) => {
+                let layout = self.ledger.layout();
+                if !Arc::ptr_eq(shown, &layout) {
+                    *cold = layout.cold(Position(u64::MAX));
+                    *shown = layout;
+                }
+                &*cold
+            }
+        };
+        show::snapshot(&mut self.fold, number, &self.schemas, cold)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rows in memory: what the folds change, and the batches that snapshots show.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::compute::concat_batches;
@@ -81,7 +82,13 @@ impl<T: TableRow> Keyed<T> {
         chunk.rows.get_mut(slot % CHUNK_ROWS)
     }
 
-    fn rows(&self) -> impl Iterator<Item = &T> {
+    /// The greatest key of a range.
+    pub(crate) fn last_key(&self, range: RangeInclusive<T::Key>) -> Option<&T::Key> {
+        self.slots.range(range).next_back().map(|(key, _)| key)
+    }
+
+    /// All rows, in the order of their slots.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flat_map(|chunk| &chunk.rows)
     }
 

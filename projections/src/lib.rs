@@ -15,6 +15,8 @@
 //!   of the same legs.
 //! * Sealed personal data appears in `event_log.data` only, and only sealed.
 
+mod blocks;
+mod chain;
 pub mod change;
 mod checksum;
 mod cold;
@@ -24,13 +26,22 @@ mod committed;
 mod encode;
 mod engine;
 mod error;
+mod exchange;
 pub mod feed;
 mod fold;
 mod hot;
+mod layout;
+mod lease;
+mod ledger;
+mod maintain;
 mod manifest;
+mod mend;
+mod merge;
+mod open;
 mod page;
 mod parallel;
 mod past;
+mod plan;
 mod projections;
 mod rebuild;
 mod run;
@@ -43,7 +54,10 @@ pub mod table;
 pub mod tables;
 #[cfg(test)]
 mod tests;
+mod upkeep;
+mod way;
 
+pub use blocks::{BLOCK_BYTES, Blocks, DamagedBlock};
 pub use change::{ChangeBatch, RowChange};
 pub use checksum::{TableChecksum, checksum};
 pub use cold::encode_batch;
@@ -51,8 +65,10 @@ pub use column::{AgentActivityState, CallbackState, OfferOutcome, Outcome, Stage
 pub use encode::{data_type, row_batch, schema};
 pub use error::ProjectionError;
 pub use feed::{ChangeFeed, FeedError};
+pub use lease::Lease;
+pub use maintain::{Maintained, TableFiles, maintain};
 pub use past::{CommitCheck, GoingOn, Past, Wanted};
 pub use projections::{Options, Projections};
 pub use rebuild::{Rebuilt, rebuild, rebuild_encrypted};
-pub use snapshot::{ColdFile, Snapshot, TableSnapshot};
+pub use snapshot::{COMMIT_COLUMN, ColdFile, Snapshot, TableSnapshot};
 pub use table::{ColumnDef, ColumnType, Dimension, Row, TableDef, Value, key_text};

@@ -10,6 +10,8 @@ use ledgerline_schemas::id::{KeyId, OrgId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::blocks::Blocks;
+use crate::chain::{self, Link};
 use crate::error::ProjectionError;
 use crate::store::Store;
 
@@ -32,6 +34,22 @@ pub(crate) struct Manifest {
     pub(crate) add: BTreeMap<String, FileEntry>,
     /// What the folds remember at `to`, and the rows that are not final yet.
     pub(crate) state: FileEntry,
+    /// Checksum of the record itself.
+    pub(crate) checksum: String,
+}
+
+impl Link for Manifest {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn prev_sha256(&self) -> Option<&str> {
+        self.prev_sha256.as_deref()
+    }
+
+    fn checksum(&mut self) -> &mut String {
+        &mut self.checksum
+    }
 }
 
 /// A file of a commit.
@@ -48,6 +66,9 @@ pub(crate) struct FileEntry {
     /// Storage key it is encrypted with; absent: it is in clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key_id: Option<KeyId>,
+    /// Checksums of its blocks, of a table's file that is in clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) blocks: Option<Blocks>,
 }
 
 /// What a table's file is called when it is encrypted: the same in every generation.
@@ -87,6 +108,10 @@ impl Generation {
         self.dir.join("manifest")
     }
 
+    pub(crate) fn exchanges(&self) -> PathBuf {
+        self.dir.join("exchange")
+    }
+
     pub(crate) fn states(&self) -> PathBuf {
         self.dir.join("state")
     }
@@ -94,10 +119,6 @@ impl Generation {
     pub(crate) fn table(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
-}
-
-fn manifest_name(seq: u64) -> String {
-    format!("{seq:010}.json")
 }
 
 /// Writes a file that must not exist yet, so that it is either there whole or not at all.
@@ -114,23 +135,13 @@ impl Manifest {
     /// Makes the commit true.
     ///
     /// # Errors
-    /// [`ProjectionError::Io`]; [`ProjectionError::Damaged`] if a manifest of this number is there.
+    /// As [`chain::append`].
     pub(crate) fn publish(
-        &self,
+        &mut self,
         store: &dyn Store,
         generation: &Generation,
     ) -> Result<String, ProjectionError> {
-        let path = generation.manifests().join(manifest_name(self.seq));
-        let bytes = serde_json::to_vec_pretty(self).map_err(|error| ProjectionError::Damaged {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
-        if store.size(&path).is_ok() {
-            let reason = format!("commit {} is there already", self.seq);
-            return Err(ProjectionError::Damaged { path, reason });
-        }
-        publish(store, &path, &bytes)?;
-        Ok(sha256(&bytes))
+        chain::append(store, &generation.manifests(), self)
     }
 
     /// All manifests of a generation that follow each other without a break, with the hash of each.
@@ -141,35 +152,16 @@ impl Manifest {
         store: &dyn Store,
         generation: &Generation,
     ) -> Result<Vec<(Self, String)>, ProjectionError> {
-        let dir = generation.manifests();
-        let names = store.list(&dir).map_err(|error| ProjectionError::io(&dir, &error))?;
-        let mut chain: Vec<(Self, String)> = Vec::new();
-        for name in names {
-            let seq = chain.len() as u64 + 1;
-            if name != manifest_name(seq) {
-                continue;
-            }
-            let path = dir.join(&name);
-            let bytes = store.read(&path).map_err(|error| ProjectionError::io(&path, &error))?;
-            let Ok(manifest) = serde_json::from_slice::<Self>(&bytes) else { break };
-            let last = chain.last();
-            let follows = manifest.seq == seq
-                && manifest.prev_sha256.as_deref() == last.map(|(_, hash)| hash.as_str())
-                && manifest.from == last.map_or(Position::START, |(last, _)| last.to);
-            if !follows {
-                break;
-            }
-            chain.push((manifest, sha256(&bytes)));
-        }
+        let mut chain = chain::read::<Self>(store, &generation.manifests())?;
+        let mut at = Position::START;
+        let whole = chain.iter().take_while(|(manifest, _)| {
+            let follows = manifest.from == at && manifest.to > at;
+            at = manifest.to;
+            follows
+        });
+        let whole = whole.count();
+        chain.truncate(whole);
         Ok(chain)
-    }
-
-    /// Paths of the files this commit needs, with their sizes.
-    pub(crate) fn files(&self, generation: &Generation) -> Vec<(PathBuf, u64)> {
-        self.add
-            .iter()
-            .map(|(table, file)| (generation.table(table).join(&file.name), file.bytes))
-            .collect()
     }
 
     /// Name of the state's file at a position.
@@ -204,6 +196,20 @@ pub(crate) fn current(
         reason: "it names no generation of tables".to_owned(),
     })?;
     Ok(Some(Generation::new(root, number)))
+}
+
+/// The newest generation whose folder is there: any will do where the file that names one is damaged, for
+/// each holds tables that were true, and the log brings them forward.
+///
+/// # Errors
+/// [`ProjectionError::Io`].
+pub(crate) fn newest(
+    store: &dyn Store,
+    root: &Path,
+) -> Result<Option<Generation>, ProjectionError> {
+    let names = store.list(root).map_err(|error| ProjectionError::io(root, &error))?;
+    let number = |name: &String| name.strip_prefix('g').and_then(|number| number.parse().ok());
+    Ok(names.iter().filter_map(number).max().map(|number| Generation::new(root, number)))
 }
 
 /// Puts a generation in force, in one step.

@@ -1,29 +1,28 @@
 //! The tables as they were: at an earlier position, and how they came to be what they are.
 //!
-//! A commit left a state behind and files that never change. The newest state that is not after the position
-//! asked for, and the events from there on, give the tables at that position exactly as they were shown then.
-//! Nothing on disk is touched, and the running fold knows nothing of it.
+//! A commit left a state behind and files whose rows never change. The newest state that is not after the
+//! position asked for, and the events from there on, give the tables at that position exactly as they were
+//! shown then; of a file that was merged later, the rows of later commits are left out. Nothing on disk is
+//! touched, and the running fold knows nothing of it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ledgerline_event_store::EventReader;
 use ledgerline_schemas::Position;
 
 use crate::change::RowChange;
-use crate::checksum::{TableChecksum, of_batch, of_file};
+use crate::checksum::{TableChecksum, of_batch, of_commits};
 use crate::engine::Engine;
 use crate::error::ProjectionError;
-use crate::hot::Sink;
-use crate::manifest::{Generation, Manifest};
-use crate::page;
+use crate::layout::{Layout, Placed};
+use crate::ledger::Ledger;
+use crate::manifest::Manifest;
 use crate::projections::Options;
 use crate::snapshot::Snapshot;
-use crate::store::Files;
 use crate::table::TableDef;
+use crate::way::Way;
 
-/// Events read at a time; after each page it is asked whether to go on.
-const PAGE_EVENTS: u64 = 2_048;
 /// Snapshots of earlier positions that are kept for the next question.
 const RECENT: usize = 4;
 
@@ -35,8 +34,7 @@ pub type GoingOn<'a> = &'a (dyn Fn() -> bool + Sync);
 #[derive(Debug)]
 pub struct Past {
     reader: Arc<dyn EventReader>,
-    files: Files,
-    generation: Generation,
+    ledger: Arc<Ledger>,
     options: Options,
     recent: Mutex<VecDeque<Arc<Snapshot>>>,
 }
@@ -70,13 +68,8 @@ pub struct CommitCheck {
 }
 
 impl Past {
-    pub(crate) fn new(
-        reader: Arc<dyn EventReader>,
-        files: Files,
-        generation: Generation,
-        options: Options,
-    ) -> Self {
-        Self { reader, files, generation, options, recent: Mutex::default() }
+    pub(crate) fn new(reader: Arc<dyn EventReader>, ledger: Arc<Ledger>, options: Options) -> Self {
+        Self { reader, ledger, options, recent: Mutex::default() }
     }
 
     /// The tables at `position`, whatever has happened since.
@@ -151,29 +144,27 @@ impl Past {
         self.reached(to)?;
         let mut checks = Vec::new();
         let mut way = self.until(to, from)?;
+        let layout = Arc::clone(&way.layout);
+        let mut stored = Stored::new(&layout, table);
         let mut compare = |engine: &mut Engine, commit: &Manifest| {
             let mut replayed = None;
-            let files = engine.pass_with(commit, |def, batch| {
+            engine.pass_with(commit, |def, batch| {
                 if def.name == table.name {
                     replayed = Some(of_batch(def, batch));
                 }
+                Ok(())
             })?;
             if commit.to > from {
-                let stored = match files.iter().find(|(def, _)| def.name == table.name) {
-                    Some((def, file)) => of_file(def, file)?,
-                    None => TableChecksum::of_nothing(),
-                };
                 checks.push(CommitCheck {
                     from: commit.from,
                     to: commit.to,
-                    stored,
+                    stored: stored.of(commit)?,
                     replayed: replayed.unwrap_or_else(TableChecksum::of_nothing),
                 });
             }
             Ok(())
         };
-        let last = way.ahead.back().map_or(way.engine.fold.position, |commit| commit.to);
-        way.go(last, false, going_on, &mut |_| Ok(()), &mut compare)?;
+        way.go(way.last(), false, going_on, &mut |_| Ok(()), &mut compare)?;
         Ok(checks)
     }
 
@@ -196,58 +187,34 @@ impl Past {
 
     /// The newest state that is not after `begin`, with the commits up to `end` ahead.
     fn until(&self, end: Position, begin: Position) -> Result<Way<'_>, ProjectionError> {
-        let mut chain = Manifest::chain(&*self.files.store, &self.generation)?;
-        chain.retain(|(manifest, _)| manifest.to <= end);
-        let behind = chain.iter().filter(|(manifest, _)| manifest.to <= begin).count();
-        let (begun, rest) = chain.split_at(behind);
-        let (engine, mut ahead) = Engine::in_the_past(
-            self.files.clone(),
-            self.generation.clone(),
-            self.reader.org_id(),
-            begun,
-            self.options,
-        )?;
-        ahead.extend(rest.iter().map(|(manifest, _)| manifest.clone()));
-        Ok(Way { reader: &*self.reader, engine, ahead: ahead.into() })
+        Way::begin(&self.ledger, &*self.reader, self.options, begin, end)
     }
 }
 
-/// From a state forward.
-struct Way<'a> {
-    reader: &'a dyn EventReader,
-    engine: Engine,
-    /// Commits that were made further on.
-    ahead: VecDeque<Manifest>,
+/// The checksums of what the files of a table hold of each commit. A file that holds several is read once.
+struct Stored<'a> {
+    layout: &'a Layout,
+    table: &'static TableDef,
+    /// Begin of the file read last, and the checksums by commit.
+    read: Option<(Position, BTreeMap<u64, TableChecksum>)>,
 }
 
-impl Way<'_> {
-    /// Folds up to `to`; `each` hears the changes when they are `heard`.
-    fn go(
-        &mut self,
-        to: Position,
-        heard: bool,
-        going_on: GoingOn<'_>,
-        each: &mut dyn FnMut(RowChange) -> Result<(), ProjectionError>,
-        at_commit: &mut dyn FnMut(&mut Engine, &Manifest) -> Result<(), ProjectionError>,
-    ) -> Result<(), ProjectionError> {
-        loop {
-            let here = self.engine.fold.position;
-            if let Some(commit) = self.ahead.pop_front_if(|commit| commit.to <= here) {
-                at_commit(&mut self.engine, &commit)?;
-                continue;
-            }
-            if here >= to {
-                return Ok(());
-            }
-            if !going_on() {
-                return Err(ProjectionError::Cancelled);
-            }
-            let stop = self.ahead.front().map_or(to, |commit| commit.to.min(to));
-            let max = usize::try_from((stop.0 - here.0).min(PAGE_EVENTS)).unwrap_or(1);
-            let events = page::read(self.reader, here, max)?;
-            let mut sink = Sink::new(heard);
-            self.engine.apply(&events, &mut sink);
-            sink.changes.into_iter().try_for_each(&mut *each)?;
-        }
+impl<'a> Stored<'a> {
+    const fn new(layout: &'a Layout, table: &'static TableDef) -> Self {
+        Self { layout, table, read: None }
+    }
+
+    fn of(&mut self, commit: &Manifest) -> Result<TableChecksum, ProjectionError> {
+        let placed = self.layout.file_of(self.table.name, commit);
+        let Some(Placed { from, to, file, .. }) = placed else {
+            return Ok(TableChecksum::of_nothing());
+        };
+        let sums = match self.read.take() {
+            Some((read, sums)) if read == *from => sums,
+            _ => of_commits(self.table, file, *to)?,
+        };
+        let sum = sums.get(&commit.to.0).cloned().unwrap_or_else(TableChecksum::of_nothing);
+        self.read = Some((*from, sums));
+        Ok(sum)
     }
 }

@@ -1,7 +1,10 @@
 //! The fold's thread: reads the log, folds, sends changes, shows snapshots.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -18,9 +21,11 @@ use crate::feed::Hub;
 use crate::hot::Sink;
 use crate::page;
 use crate::past::Past;
+use crate::plan::Limits;
 use crate::projections::{Options, Shared};
 use crate::stop::Stop;
 use crate::store::Files;
+use crate::upkeep::Upkeep;
 
 /// Events read at a time.
 const PAGE_EVENTS: usize = 512;
@@ -34,7 +39,9 @@ const FAR_BEHIND_RARER: u32 = 20;
 pub(crate) struct Runner {
     shared: Arc<Shared>,
     engine: Engine,
-    publish_interval: Duration,
+    options: Options,
+    /// Rings when files were added.
+    bell: Option<SyncSender<()>>,
     /// When the newest snapshot was shown, and how long making it took.
     shown: Option<(Instant, Duration)>,
 }
@@ -47,15 +54,10 @@ impl Runner {
         dir: &Path,
         options: Options,
     ) -> Result<Self, ProjectionError> {
-        let mut engine = Engine::open(files, dir, reader.org_id(), options)?;
+        let mut engine = Engine::open_mending(files, dir, &reader, options)?;
         let position = engine.fold.position;
-        let head = reader.head();
-        if position > head {
-            return Err(ProjectionError::AheadOfLog { tables: position, log: head });
-        }
         let snapshot = engine.snapshot()?;
-        let past =
-            Past::new(Arc::clone(&reader), engine.files(), engine.generation().clone(), options);
+        let past = Past::new(Arc::clone(&reader), Arc::clone(engine.ledger()), options);
         let shared = Arc::new(Shared {
             reader,
             past: Arc::new(past),
@@ -65,8 +67,7 @@ impl Runner {
             stop: Stop::default(),
             ended: watch::Sender::new(None),
         });
-        let publish_interval = options.publish_interval;
-        Ok(Self { shared, engine, publish_interval, shown: None })
+        Ok(Self { shared, engine, options, bell: None, shown: None })
     }
 
     /// What handles share with this thread.
@@ -76,8 +77,14 @@ impl Runner {
 
     /// Runs until stopped or until something fails.
     pub(crate) fn run(mut self) {
-        let outcome = self.follow();
         let shared = self.shared();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let upkeep = self.upkeep(&is_over);
+        let outcome = self.follow();
+        is_over.store(true, Ordering::Release);
+        self.bell = None;
+        // It has nothing to say any more; a panic of it was told where it happened.
+        let _ = upkeep.map(JoinHandle::join);
         // The tables are let go before anybody is told that they are.
         drop(self);
         if let Err(error) = &outcome {
@@ -85,6 +92,27 @@ impl Runner {
         }
         shared.hub().close();
         shared.ended.send_replace(Some(outcome.err().unwrap_or(ProjectionError::Stopped)));
+    }
+
+    /// Begins to look after the files, on a thread of its own. Without it the tables are true all the same.
+    fn upkeep(&mut self, is_over: &Arc<AtomicBool>) -> Option<JoinHandle<()>> {
+        let (bell, rung) = sync_channel(1);
+        let ledger = Arc::clone(self.engine.ledger());
+        let reader = Arc::clone(&self.shared.reader);
+        let upkeep = Upkeep::new(ledger, reader, self.options, Limits::default());
+        let (shared, is_over) = (self.shared(), Arc::clone(is_over));
+        let going_on = move || !shared.stop.is_asked() && !is_over.load(Ordering::Acquire);
+        let thread = std::thread::Builder::new().name("tables-upkeep".to_owned());
+        match thread.spawn(move || upkeep.run(&rung, &going_on)) {
+            Ok(thread) => {
+                self.bell = Some(bell);
+                Some(thread)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "nobody looks after the files of the tables");
+                None
+            }
+        }
     }
 
     fn follow(&mut self) -> Result<(), ProjectionError> {
@@ -127,6 +155,8 @@ impl Runner {
             events = events.get(taken..).unwrap_or_default();
             if self.engine.is_due() {
                 self.engine.commit()?;
+                // When it rang already and nobody has heard it yet, that will do.
+                let _ = self.bell.as_ref().map(|bell| bell.try_send(()));
             }
         }
         Ok(())
@@ -153,7 +183,7 @@ impl Runner {
         let Some((at, took)) = self.shown else { return Duration::ZERO };
         let behind = head.0.saturating_sub(self.engine.fold.position.0);
         let rarer = if behind > FAR_BEHIND_EVENTS { FAR_BEHIND_RARER } else { 1 };
-        let gap = (took * 4).min(self.publish_interval) * rarer;
+        let gap = (took * 4).min(self.options.publish_interval) * rarer;
         gap.saturating_sub(at.elapsed())
     }
 

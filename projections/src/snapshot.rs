@@ -10,19 +10,40 @@ use ledgerline_event_store::crypt::at_rest::SealedFile;
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
 
+use crate::blocks::Blocks;
+use crate::lease::Lease;
 use crate::table::{Row, TableDef};
+
+/// Column that merged files have beside those of their table: the position of the commit in which the row
+/// became final, a 64-bit integer.
+pub const COMMIT_COLUMN: &str = "commit_position";
 
 /// A cold file of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColdFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Rows in it.
+    /// Rows of it that are part of the table.
     pub rows: u64,
     /// Size of the Parquet file, bytes; what is on disk is a little longer when it is encrypted.
     pub bytes: u64,
     /// How to read it when it is encrypted.
     pub sealed: Option<SealedFile>,
+    /// Checksums of its blocks when it is in clear.
+    pub blocks: Option<Blocks>,
+    /// Of a merged file in the past: only rows whose [`COMMIT_COLUMN`] is not after this position.
+    pub until: Option<Position>,
+    /// Keeps the file as long as this is held.
+    pub lease: Lease,
+}
+
+impl ColdFile {
+    /// A file in clear of which nothing more is known: it is not verified, and nobody takes it away.
+    #[must_use]
+    pub const fn plain(path: PathBuf, rows: u64, bytes: u64) -> Self {
+        let lease = Lease::none();
+        Self { path, rows, bytes, sealed: None, blocks: None, until: None, lease }
+    }
 }
 
 /// One table in a snapshot: the rows of `cold` and `hot` together, no row twice.

@@ -16,5 +16,6 @@ pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod sql;
+pub(crate) mod tables;
 pub(crate) mod token;
 pub(crate) mod verify;

@@ -26,8 +26,10 @@ cargo xtask <verb>
   kill       the kill -9 loop: cargo xtask kill [--rounds N]
   agree      live counters, intervals and legs count alike under kills, and answers stay the same:
              cargo xtask agree [--minutes N]
+  kill-tables
+             the kill -9 loop over tables alone: cargo xtask kill-tables [--rounds N] [--seed N]
   bench      the benchmarks; prints the tables of docs/benchmarks.md:
-             cargo xtask bench [--only event_store|routing|import|analyzer|scale] [-- OPTIONS]
+             cargo xtask bench [--only event_store|routing|import|fold|analyzer|scale] [-- OPTIONS]
              scale runs only when it is named: 20 million queue legs beside DuckDB and chDB
              (OPTIONS: --rows N --rounds N --clients N --memory-mb N)
   kurrent-clients
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         "crash" => verbs::crash(&rest),
         "agree" => verbs::agree(&rest),
         "kill" => verbs::kill(&rest),
+        "kill-tables" => verbs::kill_tables(&rest),
         "bench" => verbs::bench(&rest),
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
         "flight-clients" => flight_clients::flight_clients(&rest),

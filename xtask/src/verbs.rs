@@ -77,6 +77,18 @@ pub(crate) fn agree(arguments: &[String]) -> Result<(), String> {
     step_with(run, &format!("{minutes} minutes"))
 }
 
+/// The kill -9 loop over tables that commit and merge, longer than in CI.
+pub(crate) fn kill_tables(arguments: &[String]) -> Result<(), String> {
+    let rounds = option(arguments, "--rounds").unwrap_or("1000").to_owned();
+    let list = ["test", "-p", "ledgerline-projections", "--test", "kill_tables", "--"];
+    let mut run = command("cargo", &[&list[..], &["--nocapture"]].concat());
+    run.env("LEDGERLINE_KILLS", &rounds);
+    if let Some(seed) = option(arguments, "--seed") {
+        run.env("LEDGERLINE_SEED", seed);
+    }
+    step_with(run, &format!("{rounds} kills of a process that keeps tables"))
+}
+
 /// The benchmarks; what follows `--` is for `event_store` and `scale`. The others are built with the whole workspace: a
 /// package by itself has other features of its dependencies, and they would all be built once more.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
@@ -101,7 +113,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     step("cargo", &["build", "--release", "--workspace", "--bins"])?;
     let folder = folder.join("release");
     let months = months();
-    for name in ["routing", "import", "analyzer"] {
+    for name in ["routing", "import", "fold", "analyzer"] {
         if only.is_some_and(|only| only != name) {
             continue;
         }
@@ -111,7 +123,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
                 say("── analyzer: skipped, the real months are not at hand (LEDGERLINE_TESTDATA)");
                 continue;
             }
-            "import" | "analyzer" => run.args(&months),
+            "import" | "fold" | "analyzer" => run.args(&months),
             _ => &mut run,
         };
         step_with(run, name)?;

@@ -2,7 +2,8 @@
 //!
 //! SQL has no way to name a file here (no external tables, no file functions). This is the second wall:
 //! even a plan that named one would find no store that opens it. Encrypted files are decrypted here, the chunks
-//! that a range touches and no more; above nobody sees a difference.
+//! that a range touches and no more; of files in clear the blocks that it touches are held against their
+//! checksums. Above nobody sees a difference, but for the error that stands for damage.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +16,8 @@ use datafusion::error::{DataFusionError, Result as DfResult};
 use datafusion::execution::object_store::{ObjectStoreRegistry, ObjectStoreUrl};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use ledgerline_event_store::crypt::at_rest::{FileCipherError, SealedFile};
+use ledgerline_event_store::crypt::at_rest::SealedFile;
+use ledgerline_projections::{Blocks, ColdFile, Lease};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -36,11 +38,74 @@ pub(crate) fn tables_url() -> DfResult<ObjectStoreUrl> {
 #[derive(Debug)]
 pub(crate) struct TableFiles {
     files: LocalFileSystem,
-    known: BTreeMap<Path, Option<SealedFile>>,
+    /// Each is held as long as this store is, so that it is not taken away under a query.
+    known: BTreeMap<Path, Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    guard: Option<Guard>,
+    lease: Lease,
+}
+
+impl Held {
+    /// Tells who keeps the file that it is to be looked at.
+    fn failed(&self) {
+        self.lease.suspect();
+    }
+}
+
+/// How the content of a file is had from what is stored, so that damage does not pass for content.
+#[derive(Debug)]
+enum Guard {
+    /// It is encrypted; each chunk has a tag.
+    Sealed(SealedFile),
+    /// It is in clear; each block has a checksum.
+    Checked(Blocks),
+}
+
+impl Guard {
+    fn of(file: &ColdFile) -> Option<Self> {
+        let checked = || file.blocks.clone().map(Self::Checked);
+        file.sealed.clone().map(Self::Sealed).or_else(checked)
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Sealed(sealed) => sealed.plain_bytes(),
+            Self::Checked(blocks) => blocks.bytes(),
+        }
+    }
+
+    /// What has to be read to have a range of the content.
+    fn stored_range(&self, plain: &Range<u64>) -> Range<u64> {
+        match self {
+            Self::Sealed(sealed) => sealed.stored_range(plain),
+            Self::Checked(blocks) => blocks.stored_range(plain),
+        }
+    }
+
+    /// A range of the content from what was read.
+    fn open(&self, group: &Together, read: Bytes) -> std::result::Result<Bytes, String> {
+        match self {
+            Self::Sealed(sealed) => sealed
+                .open_range(&group.plain, Vec::from(read))
+                .map(Bytes::from)
+                .map_err(|error| error.to_string()),
+            Self::Checked(blocks) => {
+                blocks.check(group.stored.start, &read).map_err(|error| error.to_string())?;
+                let at = |place: u64| usize::try_from(place - group.stored.start);
+                match (at(group.plain.start), at(group.plain.end)) {
+                    (Ok(start), Ok(end)) if end <= read.len() => Ok(read.slice(start..end)),
+                    _ => Err(format!("it has no bytes {:?}", group.plain)),
+                }
+            }
+        }
+    }
 }
 
 /// Ranges whose chunks overlap are opened together: the columns of a small file are neighbours, and a chunk is
-/// decrypted once.
+/// opened once.
 struct Together {
     plain: Range<u64>,
     stored: Range<u64>,
@@ -48,10 +113,10 @@ struct Together {
     wanted: Range<usize>,
 }
 
-fn together(sealed: &SealedFile, ranges: &[Range<u64>]) -> Vec<Together> {
+fn together(guard: &Guard, ranges: &[Range<u64>]) -> Vec<Together> {
     let mut groups: Vec<Together> = Vec::new();
     for (index, range) in ranges.iter().enumerate() {
-        let stored = sealed.stored_range(range);
+        let stored = guard.stored_range(range);
         match groups.last_mut() {
             Some(last) if stored.start >= last.stored.start && stored.start < last.stored.end => {
                 last.plain = last.plain.start.min(range.start)..last.plain.end.max(range.end);
@@ -65,13 +130,15 @@ fn together(sealed: &SealedFile, ranges: &[Range<u64>]) -> Vec<Together> {
 }
 
 impl TableFiles {
-    /// The files, those that are encrypted with the way to read them.
-    pub(crate) fn new(known: BTreeMap<Path, Option<SealedFile>>) -> Self {
-        Self { files: LocalFileSystem::new(), known }
+    /// These files.
+    pub(crate) fn new(known: &BTreeMap<Path, ColdFile>) -> Self {
+        let held = |file: &ColdFile| Held { guard: Guard::of(file), lease: file.lease.clone() };
+        let known = known.iter().map(|(path, file)| (path.clone(), held(file)));
+        Self { files: LocalFileSystem::new(), known: known.collect() }
     }
 
-    fn check(&self, location: &Path) -> Result<Option<&SealedFile>> {
-        self.known.get(location).map(Option::as_ref).ok_or_else(|| Error::PermissionDenied {
+    fn check(&self, location: &Path) -> Result<&Held> {
+        self.known.get(location).ok_or_else(|| Error::PermissionDenied {
             path: location.to_string(),
             source: "not a table file of this snapshot".into(),
         })
@@ -80,20 +147,24 @@ impl TableFiles {
     async fn open_ranges(
         &self,
         location: &Path,
-        sealed: &SealedFile,
+        held: &Held,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        let damaged = |error: FileCipherError| Error::Generic {
-            store: "tables",
-            source: format!("{location}: {error}").into(),
+        let Some(guard) = &held.guard else {
+            return self.files.get_ranges(location, ranges).await;
         };
-        let groups = together(sealed, ranges);
+        let damaged = |reason: String| {
+            held.failed();
+            let source = format!("{location}: {reason}").into();
+            Error::Generic { store: "tables", source }
+        };
+        let groups = together(guard, ranges);
         let stored: Vec<_> = groups.iter().map(|group| group.stored.clone()).collect();
-        let read = self.files.get_ranges(location, &stored).await?;
+        let read = self.files.get_ranges(location, &stored).await;
+        let read = read.inspect_err(|_| held.failed())?;
         let mut opened = Vec::with_capacity(ranges.len());
         for (group, bytes) in groups.into_iter().zip(read) {
-            let plain = sealed.open_range(&group.plain, Vec::from(bytes)).map_err(damaged)?;
-            let plain = Bytes::from(plain);
+            let plain = guard.open(&group, bytes).map_err(damaged)?;
             for range in ranges.get(group.wanted).unwrap_or_default() {
                 let at = |place: u64| {
                     let inside = usize::try_from(place.saturating_sub(group.plain.start));
@@ -105,16 +176,19 @@ impl TableFiles {
         Ok(opened)
     }
 
-    async fn get_sealed(
+    async fn get_held(
         &self,
         location: &Path,
-        sealed: &SealedFile,
-        options: &GetOptions,
+        held: &Held,
+        options: GetOptions,
     ) -> Result<GetResult> {
+        let Some(guard) = &held.guard else {
+            return self.files.get_opts(location, options).await;
+        };
         let meta = ObjectMeta {
             location: location.clone(),
             last_modified: chrono::DateTime::UNIX_EPOCH,
-            size: sealed.plain_bytes(),
+            size: guard.bytes(),
             e_tag: None,
             version: None,
         };
@@ -128,7 +202,7 @@ impl TableFiles {
         let bytes = if options.head {
             Vec::new()
         } else {
-            self.open_ranges(location, sealed, std::slice::from_ref(&range)).await?
+            self.open_ranges(location, held, std::slice::from_ref(&range)).await?
         };
         let payload = GetResultPayload::Stream(stream::iter(bytes.into_iter().map(Ok)).boxed());
         Ok(GetResult { payload, meta, range, attributes: Attributes::default() })
@@ -160,17 +234,11 @@ impl ObjectStore for TableFiles {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        match self.check(location)? {
-            Some(sealed) => self.get_sealed(location, sealed, &options).await,
-            None => self.files.get_opts(location, options).await,
-        }
+        self.get_held(location, self.check(location)?, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        match self.check(location)? {
-            Some(sealed) => self.open_ranges(location, sealed, ranges).await,
-            None => self.files.get_ranges(location, ranges).await,
-        }
+        self.open_ranges(location, self.check(location)?, ranges).await
     }
 
     fn delete_stream(
@@ -222,7 +290,8 @@ mod tests {
         std::fs::write(&inside, b"in").unwrap();
         std::fs::write(&outside, b"out").unwrap();
         let path = |file: &std::path::Path| Path::from_absolute_path(file).unwrap();
-        let store = Arc::new(TableFiles::new([(path(&inside), None)].into()));
+        let file = ColdFile::plain(inside.clone(), 0, 2);
+        let store = Arc::new(TableFiles::new(&[(path(&inside), file)].into()));
         let registry = TableFilesOnly(Arc::clone(&store));
         assert!(registry.get_store(&Url::parse("file:///etc").unwrap()).is_err());
         let found = registry.get_store(tables_url().unwrap().as_ref()).unwrap();
@@ -244,7 +313,9 @@ mod tests {
         let stored = keys.seal("place", plain.clone()).unwrap();
         std::fs::write(&file, &stored.bytes).unwrap();
         let path = Path::from_absolute_path(&file).unwrap();
-        let store = TableFiles::new([(path.clone(), stored.sealed)].into());
+        let cold = ColdFile::plain(file.clone(), 0, plain.len() as u64);
+        let cold = ColdFile { sealed: stored.sealed, ..cold };
+        let store = TableFiles::new(&[(path.clone(), cold)].into());
         let whole = store.get(&path).await.unwrap();
         assert_eq!(whole.meta.size, plain.len() as u64);
         assert_eq!(whole.bytes().await.unwrap(), plain);
@@ -265,5 +336,37 @@ mod tests {
         assert!(store.get_range(&path, 0..1_000).await.is_ok(), "other chunks are whole");
         let error = store.get_range(&path, 149_000..150_000).await.unwrap_err();
         assert!(error.to_string().contains("storage key"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_block_of_a_file_in_clear_is_an_error_and_others_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.parquet");
+        let plain: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+        std::fs::write(&file, &plain).unwrap();
+        let path = Path::from_absolute_path(&file).unwrap();
+        let cold = ColdFile::plain(file.clone(), 0, plain.len() as u64);
+        let cold = ColdFile { blocks: Some(Blocks::of(&plain)), ..cold };
+        let store = TableFiles::new(&[(path.clone(), cold)].into());
+        let ranges = [0..8, 8..70_000, 65_000..66_000, 140_000..200_000, 10..20, 199_992..200_000];
+        let read = store.get_ranges(&path, &ranges).await.unwrap();
+        for (range, bytes) in ranges.iter().zip(read) {
+            assert_eq!(bytes, plain[range.start as usize..range.end as usize], "{range:?}");
+        }
+        assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), plain);
+        for at in [65_536, 100_000, 131_071] {
+            let mut damaged = plain.clone();
+            damaged[at] ^= 0x10;
+            std::fs::write(&file, damaged).unwrap();
+            assert!(store.get_range(&path, 0..65_536).await.is_ok(), "other blocks are whole");
+            assert!(store.get_range(&path, 131_072..200_000).await.is_ok());
+            // Also where the range itself is whole: its block is not.
+            for range in [65_530..65_540, 70_000..70_001, 0..200_000] {
+                let error = store.get_range(&path, range).await.unwrap_err();
+                assert!(error.to_string().contains("65536 to 131072"), "{error}");
+            }
+        }
+        std::fs::write(&file, &plain[..150_000]).unwrap();
+        assert!(store.get_range(&path, 149_000..149_500).await.is_err(), "it is cut off");
     }
 }

@@ -138,7 +138,7 @@ pub fn cold(dir: &Path, name: &str, batch: &RecordBatch) -> ColdFile {
     writer.write(batch).unwrap();
     writer.close().unwrap();
     let bytes = std::fs::metadata(&path).unwrap().len();
-    ColdFile { path, rows: batch.num_rows() as u64, bytes, sealed: None }
+    ColdFile::plain(path, batch.num_rows() as u64, bytes)
 }
 
 /// A table of these parts.

@@ -3,11 +3,11 @@
 //! `cargo run --release -p ledgerline-bench --bin import [-- FILE...]`: without files it imports a month of
 //! invented calls, about as many as in a month of the Anonymous Bank.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
+use ledgerline_bench::calls;
 use ledgerline_event_store::crypt::KeyRing;
 use ledgerline_event_store::memory::MemoryLog;
 use ledgerline_event_store::{EmbeddedLog, EventWriter, Options};
@@ -19,9 +19,8 @@ type Failure = Box<dyn std::error::Error>;
 
 const ORG: OrgId = OrgId::from_u128(1);
 const ROUNDS: usize = 3;
-const INVENTED_ROWS: u32 = 32_000;
-const HEADER: &str = "vru+line\tcall_id\tcustomer_id\tpriority\ttype\tdate\tvru_entry\tvru_exit\t\
-    vru_time\tq_start\tq_exit\tq_time\toutcome\tser_start\tser_exit\tser_time\tserver\n";
+/// About as many as in a month of the Anonymous Bank.
+const CALLS: u32 = 32_000;
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,7 +58,7 @@ fn main() -> Result<(), Failure> {
         files.push((name.unwrap_or(path), bytes));
     }
     if files.is_empty() {
-        files.push(("invented month".to_owned(), invented()?.into_bytes()));
+        files.push(("invented month".to_owned(), calls::invented(CALLS)?.into_bytes()));
     }
     let mut out = std::io::stdout().lock();
     writeln!(out, "| file | into | rows | events | rows/s | events/s |")?;
@@ -102,35 +101,4 @@ async fn round(into: Into, name: &str, bytes: &[u8]) -> Result<Round, Failure> {
         return Err(format!("not the import that was to be measured:\n{report}").into());
     }
     Ok(Round { seconds, report, events: writer.head().0 })
-}
-
-/// A month of calls, one every 80 seconds: half of them wait, one in ten abandons.
-fn invented() -> Result<String, std::fmt::Error> {
-    let mut text = String::from(HEADER);
-    for call in 0..INVENTED_ROWS {
-        let second = call * 80;
-        let (day, at) = (second / 86_400 + 1, second % 86_400 / 2);
-        let (queued, wait) = if call % 2 == 0 { (at + 10, 60) } else { (0, 0) };
-        let began = at + 10 + wait;
-        let (outcome, from, to, service, agent) = if call % 10 == 0 {
-            ("HANG", 0, 0, 0, "NO_SERVER".to_owned())
-        } else {
-            ("AGENT", began, began + 180, 180, format!("INVENTED{}", call % 30))
-        };
-        let [entry, exit, queued, left, from, to] =
-            [at, at + 10, queued, queued + wait, from, to].map(clock);
-        writeln!(
-            text,
-            "AA01{:02}\t{call}\t{}\t{}\tPS\t0001{day:02}\t{entry}\t{exit}\t10\t{queued}\t{left}\t\
-             {wait}\t{outcome}\t{from}\t{to}\t{service}\t{agent}",
-            call % 16,
-            100_000 + call % 5_000,
-            call % 3,
-        )?;
-    }
-    Ok(text)
-}
-
-fn clock(second: u32) -> String {
-    format!("{}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
 }

@@ -1,7 +1,7 @@
 //! The product's SQL engine over the tables of a folder.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use ledgerline_event_store::EventReader;
 use ledgerline_projections::{ColdFile, Past, Snapshot, TableDef, TableSnapshot, schema};
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Event, Position};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -79,9 +80,11 @@ fn table(folder: &Path, def: &'static TableDef) -> Result<TableSnapshot, Failure
         .into_iter()
         .map(|path| {
             let bytes = fs::metadata(&path)?.len();
-            Ok(ColdFile { path, rows: 0, bytes, sealed: None })
+            let reader = SerializedFileReader::new(File::open(&path)?)?;
+            let rows = u64::try_from(reader.metadata().file_metadata().num_rows())?;
+            Ok(ColdFile::plain(path, rows, bytes))
         })
-        .collect::<Result<Vec<_>, std::io::Error>>()?;
+        .collect::<Result<Vec<_>, Failure>>()?;
     Ok(TableSnapshot { def, schema: schema(def), cold: cold.into(), hot: Arc::new([]) })
 }
 

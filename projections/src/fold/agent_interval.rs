@@ -294,7 +294,7 @@ impl Fold {
     /// Takes out the rows of quarters that are over, that no run reaches, and that no event touched after
     /// `settled`. They are remembered: what is dated into them later is not counted.
     pub(super) fn evict_agent_intervals(&mut self, settled: Position) -> Vec<AgentInterval> {
-        let quarter = self.border.minus_ms(INTERVAL_MICROS.unsigned_abs() / 1_000);
+        let quarter = self.present_quarter();
         let agents = &self.agents;
         let is_reached = |row: &AgentInterval| {
             let runs =

@@ -1,14 +1,24 @@
 //! `campaign_contact`: contacts of campaign lists.
 
+use ledgerline_schemas::Position;
 use ledgerline_schemas::event::campaign::{
     CampaignContactDialled, CampaignContactLoaded, CampaignContactPreviewed,
-    CampaignContactReserved, CampaignContactResult, CampaignContactSuppressed,
+    CampaignContactReserved, CampaignContactResult, CampaignContactSuppressed, SuppressionReason,
 };
 
 use crate::fold::{At, Fold, text};
-use crate::tables::CampaignContact;
+use crate::tables::{CampaignContact, TableRow as _};
 
 impl Fold {
+    /// Takes out the contacts that must not be called any more and that no event touched after `settled`. Who
+    /// was called may be called again; who is outside the hours allowed will be.
+    pub(super) fn evict_campaign_contacts(&mut self, settled: Position) -> Vec<CampaignContact> {
+        use SuppressionReason::{Attempts, Dnc};
+        self.tables.campaign_contact.evict(|row| {
+            matches!(row.suppression_reason, Some(Dnc | Attempts)) && row.shaped_at() <= settled
+        })
+    }
+
     pub(super) fn campaign_contact_loaded(&mut self, at: &mut At<'_>, it: &CampaignContactLoaded) {
         let row = CampaignContact {
             campaign_contact_id: it.campaign_contact_id,

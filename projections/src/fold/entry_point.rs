@@ -6,10 +6,11 @@ use ledgerline_schemas::id::{EntryPointId, InteractionId};
 
 use crate::fold::interval::interval_start;
 use crate::fold::{At, Fold};
-use crate::tables::EntryPointInterval;
+use crate::tables::{EntryPointInterval, TableRow as _};
 
 impl Fold {
-    /// Counts something at an entry point in the interval of the event.
+    /// Counts something at an entry point in the interval of the event; in a new row when there is none or it
+    /// is final.
     pub(super) fn entry_point(
         &mut self,
         at: &mut At<'_>,
@@ -17,18 +18,21 @@ impl Fold {
         count: impl FnOnce(&mut EntryPointInterval),
     ) {
         let Some(entry_point_id) = entry_point_id else { return };
-        let key = (interval_start(at.time()), entry_point_id);
+        let start = interval_start(at.time());
+        let of = |position| (start, entry_point_id, position);
         let entry_point_name = self.config.name(entry_point_id.uuid());
         let table = &mut self.tables.entry_point_interval;
-        if table.get(&key).is_some() {
+        let known = table.last_key(of(Position::START)..=of(Position(u64::MAX))).copied();
+        if let Some(key) = known {
             table.change(at.sink, &key, |row| {
                 row.entry_point_name = entry_point_name;
                 count(row);
             });
         } else {
             let mut row = EntryPointInterval {
-                interval_start: key.0,
+                interval_start: start,
                 entry_point_id,
+                first_position: at.header.position,
                 entry_point_name,
                 created: 0,
                 escalated_to_queue: 0,
@@ -43,6 +47,17 @@ impl Fold {
             count(&mut row);
             table.put(at.sink, row);
         }
+    }
+
+    /// Takes out the rows of quarters that are over and that no event touched after `settled`.
+    pub(super) fn evict_entry_point_intervals(
+        &mut self,
+        settled: Position,
+    ) -> Vec<EntryPointInterval> {
+        let quarter = self.present_quarter();
+        let is_final =
+            |row: &EntryPointInterval| row.interval_start < quarter && row.shaped_at() <= settled;
+        self.tables.entry_point_interval.evict(is_final)
     }
 
     /// Counts an interaction that has just ended, if it never reached a queue.

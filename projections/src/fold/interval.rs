@@ -1,16 +1,19 @@
 //! `queue_interval`: figures by quarter of an hour, corrected by what each leg counted before.
+//!
+//! Everything in a row is a sum, so what comes after a row is final needs no memory of it: it makes a row of its
+//! own, with what has to be added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::config::ChannelType;
 use ledgerline_schemas::event::leg::LegEndReason;
 use ledgerline_schemas::event::queue::{QueueLeaveReason, QueueSource};
-use ledgerline_schemas::id::QueueId;
+use ledgerline_schemas::id::{LegId, QueueId};
+use ledgerline_schemas::{Position, Timestamp};
 
 use crate::column::Outcome;
 use crate::fold::{At, Fold};
-use crate::tables::{QueueInterval, QueueLeg};
+use crate::tables::{QueueInterval, QueueLeg, TableRow as _};
 
 /// Length of an interval, microseconds.
 pub(crate) const INTERVAL_MICROS: i64 = 15 * 60 * 1_000_000;
@@ -41,14 +44,15 @@ macro_rules! counts {
                 $(row.$field += self.$field;)*
             }
 
-            fn row((interval_start, queue_id, channel_type): Key) -> QueueInterval {
+            fn row((interval_start, queue_id, channel_type): Key, first: Position) -> QueueInterval {
                 QueueInterval {
                     interval_start,
                     queue_id,
                     channel_type,
+                    first_position: first,
                     queue_name: None,
                     $($field: 0,)*
-                    valid_from_position: ledgerline_schemas::Position::START,
+                    valid_from_position: first,
                 }
             }
         }
@@ -185,19 +189,53 @@ impl Fold {
         }
     }
 
-    /// Adds counts to the row of an interval.
+    /// Adds counts to the row of an interval; to a new one when there is none or it is final.
     pub(super) fn interval(&mut self, at: &mut At<'_>, key: Key, counts: &Counts) {
         let queue_name = self.config.name(key.1.uuid());
         let table = &mut self.tables.queue_interval;
-        let changed = table.change(at.sink, &key, |row| {
-            counts.add_to(row);
-            row.queue_name.clone_from(&queue_name);
-        });
-        if !changed {
-            let mut row = Counts::row(key);
-            counts.add_to(&mut row);
-            row.queue_name = queue_name;
-            table.put(at.sink, row);
+        let (start, queue_id, channel_type) = key;
+        let of = |position| (start, queue_id, channel_type, position);
+        match table.last_key(of(Position::START)..=of(Position(u64::MAX))).copied() {
+            Some(known) => {
+                table.change(at.sink, &known, |row| {
+                    counts.add_to(row);
+                    row.queue_name.clone_from(&queue_name);
+                });
+            }
+            None => {
+                let mut row = Counts::row(key, at.header.position);
+                counts.add_to(&mut row);
+                row.queue_name = queue_name;
+                table.put(at.sink, row);
+            }
         }
+    }
+
+    /// Begin of the newest quarter of an hour that an event reached.
+    pub(super) const fn present_quarter(&self) -> Timestamp {
+        self.border.minus_ms(INTERVAL_MICROS.unsigned_abs() / 1_000)
+    }
+
+    /// Takes out the rows of quarters that are over, that no event touched after `settled`, and that no leg in
+    /// memory but those in `leaving` counts in: it may correct them yet.
+    pub(super) fn evict_queue_intervals(
+        &mut self,
+        settled: Position,
+        leaving: &BTreeSet<LegId>,
+    ) -> Vec<QueueInterval> {
+        let quarter = self.present_quarter();
+        let staying = self.tables.queue_leg.rows().filter(|leg| !leaving.contains(&leg.leg_id));
+        let reached: BTreeSet<Key> = staying
+            .flat_map(|leg| {
+                let Contributions(parts) = Contributions::of(leg);
+                let of = (leg.queue_id, leg.channel_type);
+                parts.into_iter().flatten().map(move |(start, _)| (start, of.0, of.1))
+            })
+            .collect();
+        self.tables.queue_interval.evict(|row| {
+            row.interval_start < quarter
+                && row.shaped_at() <= settled
+                && !reached.contains(&(row.interval_start, row.queue_id, row.channel_type))
+        })
     }
 }

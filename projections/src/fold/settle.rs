@@ -72,6 +72,9 @@ impl Fold {
         }
         let held: BTreeSet<AgentSessionId> = self.held_sessions().collect();
         let agent_intervals = self.evict_agent_intervals(settled);
+        let queue_intervals = self.evict_queue_intervals(settled, &legs);
+        let entry_point_intervals = self.evict_entry_point_intervals(settled);
+        let campaign_contacts = self.evict_campaign_contacts(settled);
         let is_over = |id: &InteractionId| over.contains(id);
         let tables = &mut self.tables;
         [
@@ -96,6 +99,9 @@ impl Fold {
                     .evict(|row| row.end_time.is_some() && row.shaped_at() <= settled),
             ),
             Final::sorted(agent_intervals),
+            Final::sorted(queue_intervals),
+            Final::sorted(entry_point_intervals),
+            Final::sorted(campaign_contacts),
             Final::sorted(
                 tables.callback.evict(|row| row.ended_time.is_some() && row.shaped_at() <= settled),
             ),

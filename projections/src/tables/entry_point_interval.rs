@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::id::EntryPointId;
+use ledgerline_schemas::{Position, Timestamp};
 
 table! {
     /// Interactions of an entry point by 15 minutes UTC, up to their first queue: each counts in the interval
     /// in which the thing counted happens. ended_in_ivr = abandoned_in_ivr + self_service_completed +
-    /// other_in_ivr.
-    EntryPointInterval = "entry_point_interval", key (Timestamp, EntryPointId) = [interval_start, entry_point_id], sort [interval_start, entry_point_id], live false;
+    /// other_in_ivr. An interval has one row. Only what is dated into it after that row was final is in one
+    /// more, so that sums are right in any case.
+    EntryPointInterval = "entry_point_interval", key (Timestamp, EntryPointId, Position) = [interval_start, entry_point_id, first_position], sort [interval_start, entry_point_id, first_position], live false;
     /// Begin of the 15 minutes.
     interval_start: Timestamp,
     /// The entry point.
     @EntryPoint entry_point_id: EntryPointId,
+    /// Position of the first event that is counted in this row.
+    first_position: Position,
     /// Name of the entry point when the row was last shaped.
     entry_point_name: Option<Arc<str>>,
     /// Interactions created.

@@ -97,8 +97,9 @@ macro_rules! table {
             }
 
             fn cold_order(&self, other: &Self) -> std::cmp::Ordering {
+                use $crate::column::Column as _;
                 std::cmp::Ordering::Equal
-                    $(.then_with(|| self.$sort.cmp(&other.$sort)))+
+                    $(.then_with(|| self.$sort.order(&other.$sort)))+
             }
 
             fn touch(&mut self, position: ledgerline_schemas::Position) {

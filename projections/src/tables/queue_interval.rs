@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
-use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::config::ChannelType;
 use ledgerline_schemas::id::QueueId;
+use ledgerline_schemas::{Position, Timestamp};
 
 table! {
     /// Figures of a queue and channel by 15 minutes UTC. What happens at entry counts in the interval of
     /// entry, what happens at exit in the interval of exit, conversations in the interval in which they end,
-    /// wrap-up in the interval in which it ends, offers in the interval in which they are made or end.
-    QueueInterval = "queue_interval", key (Timestamp, QueueId, ChannelType) = [interval_start, queue_id, channel_type], sort [interval_start, queue_id, channel_type], live false;
+    /// wrap-up in the interval in which it ends, offers in the interval in which they are made or end. An
+    /// interval has one row. Only what is dated into it after that row was final is in one more, so that sums
+    /// are right in any case.
+    QueueInterval = "queue_interval", key (Timestamp, QueueId, ChannelType, Position) = [interval_start, queue_id, channel_type, first_position], sort [interval_start, queue_id, channel_type, first_position], live false;
     /// Begin of the 15 minutes.
     interval_start: Timestamp,
     /// The queue.
     @Queue queue_id: QueueId,
     /// The channel.
     channel_type: ChannelType,
+    /// Position of the first event that is counted in this row.
+    first_position: Position,
     /// Name of the queue when the row was last shaped.
     queue_name: Option<Arc<str>>,
     /// Legs that entered.

@@ -10,10 +10,13 @@ use arrow::record_batch::RecordBatch;
 use ledgerline_event_store::EventReader as _;
 use ledgerline_schemas::Position;
 
+use crate::blocks::Blocks;
+use crate::chain;
 use crate::checksum::checksum;
 use crate::cold;
 use crate::engine::Engine;
 use crate::error::ProjectionError;
+use crate::manifest::{Manifest, sha256};
 use crate::past::{Past, Wanted};
 use crate::projections::Options;
 use crate::table::Row;
@@ -25,7 +28,7 @@ use crate::tests::storage::calls;
 fn told(script: &Script, dir: &Path, options: Options) -> (Engine, Past) {
     let mut engine = open(dir, options);
     advance(&mut engine, &script.log, script.log.head(), 7).expect("fold");
-    let past = Past::new(script.reader(), engine.files(), engine.generation().clone(), options);
+    let past = Past::new(script.reader(), Arc::clone(engine.ledger()), options);
     (engine, past)
 }
 
@@ -191,12 +194,26 @@ fn a_commit_is_held_against_the_log() {
     assert!(checks.iter().all(|check| check.stored == check.replayed));
     assert!(checks.iter().any(|check| check.stored.rows > 0));
 
-    let file = engine.snapshot().expect("snapshot").tables[def.name].cold[2].clone();
+    // Somebody who can write every file changes a row of the newest commit and all that vouches for it.
+    let file =
+        engine.snapshot().expect("snapshot").tables[def.name].cold.last().expect("file").clone();
+    let (files, generation) = (&engine.ledger().files, engine.generation());
+    let mut manifest =
+        Manifest::chain(&*files.store, generation).expect("chain").pop().expect("commit").0;
     let forged = forged(&file, def);
-    std::fs::write(&file.path, forged).expect("forged");
+    std::fs::write(&file.path, &forged).expect("forged");
+    let changed = past.check(def, Position::START, head, ON).expect_err("its checksums do not fit");
+    assert!(matches!(changed, ProjectionError::Damaged { .. }));
+    let entry = manifest.add.get_mut(def.name).expect("entry");
+    entry.sha256 = sha256(&forged);
+    entry.blocks = Some(Blocks::of(&forged));
+    std::fs::remove_file(generation.manifests().join(chain::name(manifest.seq))).expect("manifest");
+    manifest.publish(&*files.store, generation).expect("manifest");
+    drop(engine);
+    let engine = open(dir.path(), options(16, 8));
+    let past = Past::new(script.reader(), Arc::clone(engine.ledger()), options(16, 8));
     let checks = past.check(def, Position::START, head, ON).expect("check");
     let differ: Vec<_> = checks.iter().filter(|check| check.stored != check.replayed).collect();
     assert_eq!(differ.len(), 1, "{differ:?}");
-    let name = file.path.file_name().expect("name").to_string_lossy().into_owned();
-    assert!(name.contains(&format!("{:020}.parquet", differ[0].to.0)), "{name}");
+    assert_eq!(differ[0].to, manifest.to);
 }

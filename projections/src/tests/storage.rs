@@ -42,29 +42,30 @@ pub(super) fn more_calls(script: &mut Script, first: u128, count: u128) {
             now + 10_000,
             QueueLeft { interaction_id, leg_id, queue_id, reason, wait_ms: 10_000 },
         );
-        script.at(
-            now + 10_000,
-            InteractionEnded {
-                interaction_id,
-                terminating_end: TerminatingEnd::Customer,
-                reason: TerminationReason::CustomerLeft,
-                last_stage: LastStage::Queue,
-            },
-        );
+        script.at(now + 10_000, ended_like(number));
+    }
+}
+
+pub(super) fn ended_like(number: u128) -> InteractionEnded {
+    InteractionEnded {
+        interaction_id: InteractionId::from_u128(number),
+        terminating_end: TerminatingEnd::Customer,
+        reason: TerminationReason::CustomerLeft,
+        last_stage: LastStage::Queue,
     }
 }
 
 /// A disk that dies after so many writes: the write under way is torn, and names that were not made
 /// durable are gone.
 #[derive(Debug)]
-struct Dying {
+pub(super) struct Dying {
     left: Mutex<usize>,
     /// Names not yet durable, with what was there before.
     loose: Mutex<Vec<(PathBuf, Option<Vec<u8>>)>>,
 }
 
 impl Dying {
-    fn after(writes: usize) -> Arc<Self> {
+    pub(super) fn after(writes: usize) -> Arc<Self> {
         Arc::new(Self { left: Mutex::new(writes), loose: Mutex::default() })
     }
 
@@ -77,7 +78,7 @@ impl Dying {
         Ok(())
     }
 
-    fn die(&self) {
+    pub(super) fn die(&self) {
         for (path, before) in self.loose.lock().unwrap().drain(..).rev() {
             let _ = std::fs::remove_file(&path);
             if let Some(bytes) = before {
@@ -293,7 +294,7 @@ fn checksums_see_a_single_changed_value() {
     assert!(sums[0].keys().all(|name| sums[0][*name].rows == sums[1][*name].rows));
 }
 
-fn created_like(number: u128) -> InteractionCreated {
+pub(super) fn created_like(number: u128) -> InteractionCreated {
     InteractionCreated {
         interaction_id: InteractionId::from_u128(number),
         channel_type: ChannelType::Voice,
@@ -312,7 +313,7 @@ fn created_like(number: u128) -> InteractionCreated {
     }
 }
 
-fn entered_like(number: u128) -> QueueEntered {
+pub(super) fn entered_like(number: u128) -> QueueEntered {
     QueueEntered {
         interaction_id: InteractionId::from_u128(number),
         leg_id: LegId::from_u128(number),
@@ -367,6 +368,11 @@ fn tables_that_do_not_fit_are_refused_by_name() {
     let damaged = open_with(engine::disk(), dir.path(), settings);
     assert!(matches!(damaged, Err(ProjectionError::Damaged { path, .. }) if path == file));
     std::fs::write(&file, &whole).unwrap();
+
+    // Who may read the log makes it good.
+    std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+    Engine::open_mending(engine::disk(), dir.path(), &script.reader(), settings).unwrap();
+    open_with(engine::disk(), dir.path(), settings).unwrap();
 
     // A damaged state: the one before it serves, and the log brings it forward.
     let state = dir.path().join("g1/state/00000000000000000100.msgpack");

@@ -1,0 +1,87 @@
+//! The layout in force, shared by the fold that commits, the upkeep that exchanges files, and questions about
+//! the past.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::ProjectionError;
+use crate::exchange::{Exchange, PlacedEntry};
+use crate::layout::{Committed, Layout, Placed};
+use crate::manifest::Generation;
+use crate::store::Files;
+use crate::table::TableDef;
+
+/// Where the tables are, and which files they consist of.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) files: Files,
+    pub(crate) generation: Generation,
+    layout: Mutex<Arc<Layout>>,
+}
+
+impl Ledger {
+    pub(crate) fn new(files: Files, generation: Generation, layout: Layout) -> Self {
+        Self { files, generation, layout: Mutex::new(Arc::new(layout)) }
+    }
+
+    /// The files as they are now. Whoever holds it can read all of them.
+    pub(crate) fn layout(&self) -> Arc<Layout> {
+        Arc::clone(&self.layout.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Layout)) {
+        let mut layout = self.layout.lock().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut layout));
+    }
+
+    /// A commit is true.
+    pub(crate) fn committed(&self, committed: Committed, added: Vec<(&'static TableDef, Placed)>) {
+        self.change(|layout| {
+            layout.commits.push(Arc::new(committed));
+            for (def, placed) in added {
+                layout.tables.entry(def.name).or_default().push(placed);
+            }
+        });
+    }
+
+    /// Makes an exchange true: files of a table for others with the same rows. Only one thread may do this at
+    /// a time.
+    ///
+    /// # Errors
+    /// As [`Exchange::publish`]; nothing has changed then, and the files to add are of no use.
+    pub(crate) fn exchange(
+        &self,
+        table: &'static str,
+        remove: Vec<String>,
+        added: Vec<Placed>,
+    ) -> Result<(), ProjectionError> {
+        let layout = self.layout();
+        let newest = added.last().map(|it| it.to).unwrap_or_default();
+        let commit = layout.commits.iter().find(|it| it.manifest.to == newest);
+        let commit = commit.ok_or_else(|| ProjectionError::Damaged {
+            path: self.generation.manifests(),
+            reason: format!("no commit ends at {newest}"),
+        })?;
+        let entry = |it: &Placed| PlacedEntry { from: it.from, to: it.to, file: it.entry.clone() };
+        let mut exchange = Exchange {
+            seq: Self::next_exchange(&layout),
+            prev_sha256: layout.exchanged.as_ref().map(|(_, sha256)| sha256.clone()),
+            table: table.to_owned(),
+            commit: commit.manifest.seq,
+            commit_sha256: commit.sha256.clone(),
+            remove: remove.clone(),
+            add: added.iter().map(entry).collect(),
+            checksum: String::new(),
+        };
+        let sha256 = exchange.publish(&*self.files.store, &self.generation)?;
+        self.change(|layout| {
+            layout.exchange(table, &remove, added);
+            layout.exchanged = Some((exchange.seq, sha256));
+        });
+        Ok(())
+    }
+
+    /// Number of the next exchange.
+    pub(crate) fn next_exchange(layout: &Layout) -> u64 {
+        layout.exchanged.as_ref().map_or(1, |(seq, _)| seq + 1)
+    }
+}
