@@ -158,8 +158,9 @@ impl System {
             }
             organizations.push(Running { known, custodian, log, projections, engine, mirror });
         }
-        let state =
-            analyzer_state(&opened, &issuer, &users)?.with_custody(Arc::new(custodians.clone()));
+        let state = analyzer_state(&opened, &issuer, &users)?
+            .with_custody(Arc::new(custodians.clone()))
+            .with_keys(keys.clone());
         let sql = if settings.sql.enabled {
             let config = pgwire_config(settings, data);
             let (address, task) =
@@ -175,7 +176,11 @@ impl System {
             Some(config) => Some(
                 kurrent::serve(
                     config,
-                    Arc::new(EventClients { issuer: issuer.clone(), users: users.clone() }),
+                    Arc::new(EventClients {
+                        issuer: issuer.clone(),
+                        users: users.clone(),
+                        opened: opened.clone(),
+                    }),
                     Arc::new(opened.clone()),
                     Arc::new(EventHouse(opened.clone())),
                     doors_close.clone(),

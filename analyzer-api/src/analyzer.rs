@@ -11,7 +11,8 @@ use datafusion::common::ParamValues;
 use datafusion::sql::sqlparser::ast::Statement;
 use ledgerline_access::Principal;
 use ledgerline_event_store::EventReader;
-use ledgerline_projections::{Past, Snapshot};
+use ledgerline_event_store::crypt::KeyRing;
+use ledgerline_projections::{Past, Rights, Snapshot};
 use ledgerline_schemas::event::access::{AccessDenied, AccessQueryRun};
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Event, Position};
@@ -27,6 +28,7 @@ use crate::past::{self, Moment};
 use crate::ports::{
     AccessRecorder, Authenticator, LogSource, ScramStore, SnapshotSource, may_measure, may_query,
 };
+use crate::rights::{MaskedColumns, check_past};
 use crate::session::{Plan, SqlSession, sees};
 use crate::sql::guard;
 
@@ -51,6 +53,7 @@ pub struct AnalyzerState {
     pub(crate) engine: Engine,
     pub(crate) ports: Ports,
     pub(crate) custody: Option<Arc<dyn CustodySource>>,
+    pub(crate) keys: Option<KeyRing>,
     pub(crate) jobs: Jobs,
 }
 
@@ -111,13 +114,20 @@ impl AnalyzerState {
     /// State over an engine and its ports.
     #[must_use]
     pub fn new(engine: Engine, ports: Ports) -> Self {
-        Self { engine, ports, custody: None, jobs: Jobs::default() }
+        Self { engine, ports, custody: None, keys: None, jobs: Jobs::default() }
     }
 
     /// The same with custody of the logs: its addresses answer that they are not ready without.
     #[must_use]
     pub fn with_custody(mut self, custody: Arc<dyn CustodySource>) -> Self {
         self.custody = Some(custody);
+        self
+    }
+
+    /// The same with the keys of personal data: sealed values can be shown to whoever may see them.
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeyRing) -> Self {
+        self.keys = Some(keys);
         self
     }
 
@@ -187,6 +197,7 @@ impl AnalyzerState {
             statement,
         );
         let (session, mut plan) = clockwork.bound(planning).await??;
+        audit.masked = session.masked().clone();
         if let Some(parameters) = &question.parameters {
             plan.logical = plan.logical.with_param_values(parameters.clone())?;
         }
@@ -228,23 +239,36 @@ impl AnalyzerState {
     ) -> Result<(Arc<SqlSession>, Plan), QueryError> {
         let engine = self.engine.clone();
         let past = self.past(principal.org_id);
+        let rights = self.rights(&principal).await?;
         self.engine
             .compute(async move {
                 let mut statement = match statement {
                     Some(statement) => statement,
                     None => crate::sql::parse_one(&sql, engine.limits().sql_bytes_max)?,
                 };
-                guard::check(&statement, may_measure(&principal))?;
+                guard::check(&statement, may_measure(&principal) && rights == Rights::Whole)?;
                 let mut tables = past::Tables::default();
                 if let Some((past, log)) = past {
-                    let sees = |table: &str| sees(&principal, table);
+                    let sees = |table: &str| {
+                        let table = snapshot.tables.get(table);
+                        table.is_some_and(|table| sees(&principal, &rights, table.def))
+                    };
                     let requests = past::rewrite(&mut statement, &snapshot, &*log, &sees)?;
+                    if let Some(limited) = rights.limits() {
+                        requests.values().try_for_each(|asked| check_past(limited, asked))?;
+                    }
                     if !requests.is_empty() {
-                        tables = past::resolve(&engine, past, requests).await?;
+                        tables = past::resolve(&engine, past, requests, rights.clone()).await?;
                     }
                 }
-                let session =
-                    SqlSession::open(&engine, &snapshot, &tables, &principal, backend_pid)?;
+                let session = SqlSession::open(
+                    &engine,
+                    &snapshot,
+                    &tables,
+                    &principal,
+                    &rights,
+                    backend_pid,
+                )?;
                 let session = Arc::new(session);
                 let plan = session.plan(statement).await?;
                 Ok((session, plan))
@@ -312,6 +336,7 @@ struct Audit {
     sql_sha256: String,
     position: Position,
     rows: u64,
+    masked: MaskedColumns,
     open: bool,
 }
 
@@ -324,6 +349,7 @@ impl Audit {
             sql_sha256: hex(&Sha256::digest(question.sql.as_bytes())),
             position: Position::START,
             rows: 0,
+            masked: MaskedColumns::default(),
             open: true,
         }
     }
@@ -335,7 +361,7 @@ impl Audit {
             sql_sha256: self.sql_sha256.clone(),
             as_of_position: self.position,
             rows: self.rows,
-            masked_columns: Vec::new(),
+            masked_columns: self.masked.names(),
             outcome: outcome.to_owned(),
         }
         .into()

@@ -1,4 +1,4 @@
-//! The HTTP door: `POST /v1/sql`, `/v1/queries/…`, `GET /v1/interactions/{id}/history` and `/v1/custody/…`.
+//! The HTTP door: `POST /v1/sql`, `/v1/queries/…`, `/v1/interactions/{id}/…` and `/v1/custody/…`.
 
 mod bearer;
 mod body;
@@ -6,6 +6,7 @@ mod custody;
 mod history;
 mod problem;
 mod queries;
+mod reveal;
 mod sql;
 
 use axum::Router;
@@ -29,6 +30,7 @@ pub fn router(state: AnalyzerState) -> Router {
         .route("/v1/queries/{id}", get(queries::show).delete(queries::remove))
         .route("/v1/queries/{id}/result", get(queries::result))
         .route("/v1/interactions/{id}/history", get(history::answer))
+        .route("/v1/interactions/{id}/reveal", post(reveal::answer))
         .route("/v1/custody/key", get(custody::key))
         .route("/v1/custody/checkpoint", get(custody::newest).post(custody::sign))
         .route("/v1/custody/checkpoints", get(custody::all))

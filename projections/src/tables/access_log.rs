@@ -15,7 +15,8 @@ table! {
     position: Position,
     /// The event's own id.
     event_id: EventId,
-    /// Type of the event: access.query_run, access.log_read, access.history_viewed, access.denied.
+    /// Type of the event: access.query_run, access.log_read, access.history_viewed, access.denied,
+    /// access.revealed.
     event_type: Arc<str>,
     /// When.
     time: Timestamp,
@@ -48,6 +49,10 @@ table! {
     backward: Option<bool>,
     /// Most events it asked for.
     events_max: Option<u64>,
+    /// Why sealed values were shown, as whoever saw them put it.
+    reveal_reason: Option<Arc<str>>,
+    /// Sealed values that were shown: position, event type and field of each (JSON array of text).
+    revealed_fields: Option<Json>,
     /// What was refused.
     denied_action: Option<Arc<str>>,
     /// Why it was refused.

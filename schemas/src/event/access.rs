@@ -67,6 +67,21 @@ pub struct AccessHistoryViewed {
     pub interaction_id: InteractionId,
 }
 
+/// Somebody was shown what is sealed in an interaction.
+///
+/// Event type `access.revealed`. On the log before anything is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessRevealed {
+    /// Token subject.
+    pub principal: String,
+    /// The interaction.
+    pub interaction_id: InteractionId,
+    /// Why, as the principal put it. Never a personal value itself.
+    pub reason: String,
+    /// What was shown: `position:type:field` of each value, those of erased persons left out.
+    pub fields: Vec<String>,
+}
+
 /// Somebody was refused.
 ///
 /// Event type `access.denied`.
