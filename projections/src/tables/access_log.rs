@@ -21,7 +21,8 @@ table! {
     time: Timestamp,
     /// Token subject or database user; empty when not authenticated.
     principal: Arc<str>,
-    /// Door of a question or read: http, pgwire, cli, kurrentdb; null for histories and refusals.
+    /// Door of a question or read: http, pgwire, flight_sql, cli, kurrentdb; null for histories and
+    /// refusals.
     door: Option<Arc<str>>,
     /// How a question ended: ok or a stable error code, cancelled included; denied for a refusal; null for
     /// histories and reads of events, whose end is not recorded.

@@ -13,7 +13,7 @@ use crate::id::{CommandId, InteractionId, KeyId, SubjectId};
 pub struct AccessQueryRun {
     /// Token subject or database user.
     pub principal: String,
-    /// `http`, `pgwire`, `cli`.
+    /// `http`, `pgwire`, `flight_sql`, `cli`.
     pub door: String,
     /// Hash of the query text, lower-case hex.
     pub sql_sha256: String,
