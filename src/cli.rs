@@ -399,6 +399,10 @@ pub(crate) struct Token {
     /// Name of the user it stands for; needed for agents.
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
+    /// User profile, by name or id: the holder sees what it grants and no more, whatever the roles. The user's own
+    /// profile holds besides.
+    #[arg(long, value_name = "NAME|ID")]
+    pub(crate) user_profile: Option<String>,
     /// Who holds it, for the access log; the user's or role's name when left out.
     #[arg(long, value_name = "TEXT")]
     pub(crate) subject: Option<String>,

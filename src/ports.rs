@@ -13,7 +13,8 @@ use ledgerline_analyzer_api::ports::{
 use ledgerline_analyzer_api::record::WriterSource;
 use ledgerline_event_store::kurrent::{Authorizer, Caller, Credentials, Logs, Unauthorized};
 use ledgerline_event_store::{EventReader, EventWriter};
-use ledgerline_projections::{Past, Projections};
+use ledgerline_projections::rights::Directory;
+use ledgerline_projections::{Past, Projections, Rights};
 use ledgerline_schemas::id::OrgId;
 use tokio::runtime::Handle;
 
@@ -78,6 +79,7 @@ impl Logs for Opened {
 pub(crate) struct EventClients {
     pub(crate) verifier: Verifier,
     pub(crate) users: ScramCredentials,
+    pub(crate) opened: Opened,
 }
 
 impl Authorizer for EventClients {
@@ -95,23 +97,35 @@ impl Authorizer for EventClients {
                 let Verified { principal, expires_s } =
                     Handle::current().block_on(verifying).map_err(refused)?;
                 let left_s = expires_s.saturating_sub(self.verifier.now_s());
-                Ok(caller(principal, Some(Duration::from_secs(left_s))))
+                Ok(self.caller(principal, Some(Duration::from_secs(left_s))))
             }
             Credentials::Basic { user, password } => {
                 let principal = self.users.verify_password(user, password).map_err(refused)?;
-                Ok(caller(principal, None))
+                Ok(self.caller(principal, None))
             }
         }
     }
 }
 
-fn caller(principal: Principal, valid_for: Option<Duration>) -> Caller {
-    Caller {
-        may_read: allows(&principal, Action::EventLogRead),
-        may_append: allows(&principal, Action::ExternalAppend),
-        org_id: principal.org_id,
-        subject: principal.subject,
-        valid_for,
+impl EventClients {
+    fn caller(&self, principal: Principal, valid_for: Option<Duration>) -> Caller {
+        Caller {
+            may_read: allows(&principal, Action::EventLogRead) && self.sees_log(&principal),
+            may_append: allows(&principal, Action::ExternalAppend),
+            org_id: principal.org_id,
+            subject: principal.subject,
+            valid_for,
+        }
+    }
+
+    /// The log knows no places, so a user profile that does not grant all of them closes it.
+    fn sees_log(&self, principal: &Principal) -> bool {
+        if !principal.may_be_limited() {
+            return true;
+        }
+        let Some(open) = self.opened.get(principal.org_id) else { return false };
+        let directory = Directory::of(&open.projections.snapshot());
+        Rights::of(principal, &directory).is_ok_and(|rights| rights.sees_log())
     }
 }
 
@@ -144,3 +158,6 @@ impl ScramStore for DatabaseUsers {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,8 +161,9 @@ impl System {
             }
             organizations.push(Running { known, custodian, log, projections, engine, mirror });
         }
-        let state =
-            analyzer_state(&opened, &verifier, &users)?.with_custody(Arc::new(custodians.clone()));
+        let state = analyzer_state(&opened, &verifier, &users)?
+            .with_custody(Arc::new(custodians.clone()))
+            .with_keys(keys.clone());
         let sql = if settings.sql.enabled {
             let config = pgwire_config(settings, data);
             let (address, task) =
@@ -189,7 +190,11 @@ impl System {
             Some(config) => Some(
                 kurrent::serve(
                     config,
-                    Arc::new(EventClients { verifier: verifier.clone(), users: users.clone() }),
+                    Arc::new(EventClients {
+                        verifier: verifier.clone(),
+                        users: users.clone(),
+                        opened: opened.clone(),
+                    }),
                     Arc::new(opened.clone()),
                     Arc::new(EventHouse(opened.clone())),
                     doors_close.clone(),

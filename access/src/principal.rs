@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use ledgerline_schemas::id::{OrgId, UserId};
+use ledgerline_schemas::id::{OrgId, UserId, UserProfileId};
 use serde::{Deserialize, Serialize};
 
 /// What a principal is.
@@ -83,6 +83,17 @@ pub struct Principal {
     pub subject: String,
     /// Roles.
     pub roles: BTreeSet<Role>,
-    /// The user it stands for, for agents and supervisors.
+    /// The user it stands for, for agents and supervisors. What that user's profile does not grant is not
+    /// seen.
     pub user_id: Option<UserId>,
+    /// A user profile that holds besides, given with the token or database user.
+    pub user_profile_id: Option<UserProfileId>,
+}
+
+impl Principal {
+    /// Whether there may be a user profile that narrows what its roles allow.
+    #[must_use]
+    pub const fn may_be_limited(&self) -> bool {
+        self.user_id.is_some() || self.user_profile_id.is_some()
+    }
 }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use ledgerline_schemas::id::{OrgId, UserId};
+use ledgerline_schemas::id::{OrgId, UserId, UserProfileId};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -45,6 +45,8 @@ pub struct NewUser {
     pub roles: BTreeSet<Role>,
     /// The user it stands for, if any.
     pub user_id: Option<UserId>,
+    /// A user profile that narrows what it sees, besides the user's own.
+    pub user_profile_id: Option<UserProfileId>,
 }
 
 /// What the server side of one SCRAM exchange needs.
@@ -77,6 +79,8 @@ struct StoredUser {
     roles: BTreeSet<Role>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_profile_id: Option<UserProfileId>,
     iterations: u32,
     salt: String,
     salted_password: String,
@@ -132,6 +136,7 @@ impl ScramCredentials {
             org_id: user.org_id,
             roles: user.roles.clone(),
             user_id: user.user_id,
+            user_profile_id: user.user_profile_id,
             iterations: secret.iterations,
             salt: STANDARD.encode(&secret.salt),
             salted_password: STANDARD.encode(&secret.salted_password),
@@ -225,6 +230,7 @@ impl ScramCredentials {
             subject: name.to_owned(),
             roles: user.roles.clone(),
             user_id: user.user_id,
+            user_profile_id: user.user_profile_id,
         };
         Ok((principal, secret))
     }

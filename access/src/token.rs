@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use ledgerline_schemas::id::{OrgId, UserId};
+use ledgerline_schemas::id::{OrgId, UserId, UserProfileId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AccessError, StoreError};
@@ -49,6 +49,8 @@ pub struct Grant {
     pub roles: BTreeSet<Role>,
     /// The user it stands for; required for the role agent.
     pub user_id: Option<UserId>,
+    /// A user profile that narrows what it shows, besides the user's own.
+    pub user_profile_id: Option<UserProfileId>,
     /// Life, seconds: 1 to [`MAX_TTL_S`].
     pub ttl_s: u64,
 }
@@ -66,6 +68,8 @@ struct Claims {
     roles: BTreeSet<Role>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<UserProfileId>,
 }
 
 /// Signs and verifies tokens. Cheap to clone.
@@ -146,6 +150,7 @@ impl TokenIssuer {
             org: grant.org_id,
             roles: grant.roles.clone(),
             user: grant.user_id,
+            profile: grant.user_profile_id,
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.keys.sign)
             .map_err(|e| AccessError::Signing(e.to_string()))
@@ -185,6 +190,7 @@ impl TokenIssuer {
             subject: claims.sub,
             roles: claims.roles,
             user_id: claims.user,
+            user_profile_id: claims.profile,
         };
         Ok((principal, claims.exp))
     }

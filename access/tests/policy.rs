@@ -15,6 +15,7 @@ fn principal(roles: &[Role]) -> Principal {
         subject: "someone".to_owned(),
         roles: roles.iter().copied().collect(),
         user_id: None,
+        user_profile_id: None,
     }
 }
 

@@ -8,13 +8,19 @@ use std::os::unix::fs::PermissionsExt;
 
 use ledgerline_access::scram::{ITERATIONS, USERS_FILE};
 use ledgerline_access::{AccessError, NewUser, Role, ScramCredentials, StoreError};
-use ledgerline_schemas::id::OrgId;
+use ledgerline_schemas::id::{OrgId, UserProfileId};
 
 const ORG_A: OrgId = OrgId::from_u128(0xA);
 const ORG_B: OrgId = OrgId::from_u128(0xB);
 
 fn user(name: &str, org_id: OrgId, role: Role) -> NewUser {
-    NewUser { name: name.to_owned(), org_id, roles: BTreeSet::from([role]), user_id: None }
+    NewUser {
+        name: name.to_owned(),
+        org_id,
+        roles: BTreeSet::from([role]),
+        user_id: None,
+        user_profile_id: None,
+    }
 }
 
 #[test]
@@ -32,6 +38,18 @@ fn each_user_sees_its_own_organization() {
     for (name, password) in [("ann", bob.as_str()), ("bob", &ann), ("cid", &ann), ("ann", "")] {
         assert_eq!(users.verify_password(name, password), Err(AccessError::WrongPassword));
     }
+}
+
+#[test]
+fn a_user_keeps_the_profile_it_was_made_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let users = ScramCredentials::open(dir.path()).unwrap();
+    let profile = Some(UserProfileId::from_u128(9));
+    let narrow = NewUser { user_profile_id: profile, ..user("ann", ORG_A, Role::Analyst) };
+    let password = users.create_user(&narrow).unwrap();
+    assert_eq!(users.verify_password("ann", &password).unwrap().user_profile_id, profile);
+    let again = users.reset_password("ann").unwrap();
+    assert_eq!(users.verify_password("ann", &again).unwrap().user_profile_id, profile);
 }
 
 #[test]

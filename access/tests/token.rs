@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ledgerline_access::token::{AUDIENCE, CLOCK_SKEW_S, ISSUER, KEY_FILE, MAX_TTL_S};
 use ledgerline_access::{AccessError, Clock, Grant, Role, StoreError, TokenIssuer};
-use ledgerline_schemas::id::{OrgId, UserId};
+use ledgerline_schemas::id::{OrgId, UserId, UserProfileId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -36,6 +36,7 @@ fn grant(org_id: OrgId) -> Grant {
         subject: "kim".to_owned(),
         roles: BTreeSet::from([Role::Agent, Role::Supervisor]),
         user_id: Some(UserId::from_u128(7)),
+        user_profile_id: None,
         ttl_s: 600,
     }
 }
@@ -62,6 +63,21 @@ fn says_who_holds_it_in_each_organization() {
         assert_eq!(principal.roles, BTreeSet::from([Role::Agent, Role::Supervisor]));
         assert_eq!(principal.user_id, Some(UserId::from_u128(7)));
     }
+}
+
+/// A profile that was given with a token is in every principal that the token makes.
+#[test]
+fn carries_its_user_profile_and_older_ones_have_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let issuer = at(dir.path(), NOW);
+    let profile = Some(UserProfileId::from_u128(9));
+    let narrow = Grant { user_profile_id: profile, ..grant(ORG_A) };
+    let principal = issuer.verify(&issuer.issue(&narrow).unwrap()).unwrap();
+    assert_eq!(principal.user_profile_id, profile);
+    assert!(principal.may_be_limited());
+    let older = signed(dir.path(), &Header::new(Algorithm::HS256), &claims());
+    let principal = issuer.verify(&older).unwrap();
+    assert_eq!((principal.user_profile_id, principal.may_be_limited()), (None, false));
 }
 
 #[test]

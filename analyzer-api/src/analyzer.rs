@@ -12,7 +12,8 @@ use datafusion::common::ParamValues;
 use datafusion::sql::sqlparser::ast::Statement;
 use ledgerline_access::Principal;
 use ledgerline_event_store::EventReader;
-use ledgerline_projections::{Past, Snapshot};
+use ledgerline_event_store::crypt::KeyRing;
+use ledgerline_projections::{Past, Rights, Snapshot};
 use ledgerline_schemas::event::access::{AccessDenied, AccessQueryRun};
 use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Event, Position};
@@ -29,6 +30,7 @@ use crate::ports::{
     AccessRecorder, Authenticator, LogSource, ScramStore, SnapshotSource, may_measure, may_query,
 };
 use crate::repeatable;
+use crate::rights::{MaskedColumns, check_past};
 use crate::session::{Plan, SqlSession, sees};
 use crate::sql::{guard, reads};
 
@@ -53,6 +55,7 @@ pub struct AnalyzerState {
     pub(crate) engine: Engine,
     pub(crate) ports: Ports,
     pub(crate) custody: Option<Arc<dyn CustodySource>>,
+    pub(crate) keys: Option<KeyRing>,
     pub(crate) jobs: Jobs,
 }
 
@@ -119,13 +122,20 @@ impl AnalyzerState {
     /// State over an engine and its ports.
     #[must_use]
     pub fn new(engine: Engine, ports: Ports) -> Self {
-        Self { engine, ports, custody: None, jobs: Jobs::default() }
+        Self { engine, ports, custody: None, keys: None, jobs: Jobs::default() }
     }
 
     /// The same with custody of the logs: its addresses answer that they are not ready without.
     #[must_use]
     pub fn with_custody(mut self, custody: Arc<dyn CustodySource>) -> Self {
         self.custody = Some(custody);
+        self
+    }
+
+    /// The same with the keys of personal data: sealed values can be shown to whoever may see them.
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeyRing) -> Self {
+        self.keys = Some(keys);
         self
     }
 
@@ -261,6 +271,7 @@ impl AnalyzerState {
         );
         let (session, mut plan) = clockwork.bound(planning).await??;
         audit.tables.clone_from(&plan.tables);
+        audit.masked = session.masked().clone();
         if let Some(parameters) = &question.parameters {
             plan.logical = plan.logical.with_param_values(parameters.clone())?;
         }
@@ -323,26 +334,39 @@ impl AnalyzerState {
     ) -> Result<(Arc<SqlSession>, Plan), QueryError> {
         let engine = self.engine.clone();
         let past = self.past(principal.org_id);
+        let rights = self.rights(&principal).await?;
         self.engine
             .compute(async move {
                 let mut statement = match statement {
                     Some(statement) => statement,
                     None => crate::sql::parse_one(&sql, engine.limits().sql_bytes_max)?,
                 };
-                guard::check(&statement, may_measure(&principal))?;
+                guard::check(&statement, may_measure(&principal) && rights == Rights::Whole)?;
                 let mut tables = past::Tables::default();
                 let mut earlier = BTreeMap::new();
                 if let Some((past, log)) = past {
-                    let sees = |table: &str| sees(&principal, table);
+                    let sees = |table: &str| {
+                        let table = snapshot.tables.get(table);
+                        table.is_some_and(|table| sees(&principal, &rights, table.def))
+                    };
                     let requests = past::rewrite(&mut statement, &snapshot, &*log, &sees)?;
+                    if let Some(limited) = rights.limits() {
+                        requests.values().try_for_each(|asked| check_past(limited, asked))?;
+                    }
                     if !requests.is_empty() {
                         earlier
                             .extend(requests.iter().map(|(name, it)| (name.clone(), it.table())));
-                        tables = past::resolve(&engine, past, requests).await?;
+                        tables = past::resolve(&engine, past, requests, rights.clone()).await?;
                     }
                 }
-                let session =
-                    SqlSession::open(&engine, &snapshot, &tables, &principal, backend_pid)?;
+                let session = SqlSession::open(
+                    &engine,
+                    &snapshot,
+                    &tables,
+                    &principal,
+                    &rights,
+                    backend_pid,
+                )?;
                 let session = Arc::new(session);
                 let mut plan = session.plan(statement).await?;
                 plan.tables = reads::read(&plan.logical, &earlier)?;
@@ -428,6 +452,7 @@ struct Audit {
     position: Position,
     rows: u64,
     tables: Vec<String>,
+    masked: MaskedColumns,
     open: bool,
 }
 
@@ -441,6 +466,7 @@ impl Audit {
             position: Position::START,
             rows: 0,
             tables: Vec::new(),
+            masked: MaskedColumns::default(),
             open: true,
         }
     }
@@ -465,7 +491,7 @@ impl Audit {
             sql_sha256: self.sql_sha256.clone(),
             as_of_position: self.position,
             rows: self.rows,
-            masked_columns: Vec::new(),
+            masked_columns: self.masked.names(),
             outcome: outcome.to_owned(),
             tables: self.tables.clone(),
         }

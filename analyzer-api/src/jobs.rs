@@ -145,10 +145,13 @@ impl Job {
         self.owner.org_id == principal.org_id && self.owner.subject == principal.subject
     }
 
-    /// Whether the principal may have the answer: whoever asked, with every role it was asked with. A token
-    /// that was issued with fewer must not fetch what only those gave.
+    /// Whether the principal may have the answer: whoever asked, as the same user, with the same profile, and with
+    /// every role it was asked with. A token that was issued with less must not fetch what only that gave.
     fn is_open_to(&self, principal: &Principal) -> bool {
-        self.is_of(principal) && self.owner.roles.is_subset(&principal.roles)
+        self.is_of(principal)
+            && self.owner.user_id == principal.user_id
+            && self.owner.user_profile_id == principal.user_profile_id
+            && self.owner.roles.is_subset(&principal.roles)
     }
 }
 
@@ -256,7 +259,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use ledgerline_access::Role;
-    use ledgerline_schemas::id::OrgId;
+    use ledgerline_schemas::id::{OrgId, UserId, UserProfileId};
 
     use super::*;
 
@@ -266,6 +269,7 @@ mod tests {
             subject: subject.to_owned(),
             roles: roles.iter().copied().collect::<BTreeSet<_>>(),
             user_id: None,
+            user_profile_id: None,
         }
     }
 
@@ -276,9 +280,14 @@ mod tests {
         let job = Job::new(asked.clone(), Format::default(), CancellationToken::new());
         let more = [Role::Analyst, Role::Auditor, Role::Agent];
         for (who, open) in [
-            (asked, true),
+            (asked.clone(), true),
             (principal(1, "ann", &more), true),
             (principal(1, "ann", &[Role::Analyst]), false),
+            (
+                Principal { user_profile_id: Some(UserProfileId::from_u128(7)), ..asked.clone() },
+                false,
+            ),
+            (Principal { user_id: Some(UserId::from_u128(7)), ..asked.clone() }, false),
             (principal(1, "bob", &both), false),
             (principal(2, "ann", &both), false),
         ] {

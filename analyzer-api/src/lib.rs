@@ -13,6 +13,8 @@
 //! * `SELECT` only. What is not named in the allow-list is refused, also what the planner would ignore.
 //! * Catalogs are tables. No query text is recognized; clients are served by ordinary SQL.
 //! * Every row leaves through one governor: deadline, rows, bytes, memory, cancellation.
+//! * Under a user profile a question sees the rows and columns that are granted; its own expressions never meet
+//!   others, so neither answers, errors, plans nor catalogs tell of them.
 //! * Every question, refusal and history view is an event before its answer is complete.
 
 pub mod analyzer;
@@ -38,6 +40,7 @@ pub mod query;
 pub mod record;
 mod repeatable;
 pub mod report;
+mod rights;
 mod session;
 mod sql;
 mod table;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use ledgerline_access::Principal;
-use ledgerline_projections::Snapshot;
+use ledgerline_projections::rights::Directory;
+use ledgerline_projections::{Rights, Snapshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -29,6 +30,8 @@ pub async fn run_local(
 ) -> Result<Rows, QueryError> {
     let engine = Engine::new(Limits::default())?;
     let clockwork = engine.clockwork(CancellationToken::new());
+    let rights = Rights::of(principal, &Directory::of(&snapshot))
+        .map_err(|nothing| QueryError::NotAllowed(nothing.to_string()))?;
     let (session_engine, principal, sql) = (engine.clone(), principal.clone(), sql.to_owned());
     let (session, plan) = engine
         .compute(async move {
@@ -37,6 +40,7 @@ pub async fn run_local(
                 &snapshot,
                 &Tables::default(),
                 &principal,
+                &rights,
                 0,
             )?);
             let plan = session.plan_text(&sql).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
-    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
 use datafusion::config::Dialect;
 use datafusion::datasource::MemTable;
@@ -18,7 +18,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use ledgerline_access::Principal;
-use ledgerline_projections::Snapshot;
+use ledgerline_projections::{Rights, Snapshot, TableDef};
 use ledgerline_schemas::Position;
 
 use crate::engine::{Engine, renamed};
@@ -28,6 +28,7 @@ use crate::govern::files::TableFiles;
 use crate::past;
 use crate::pg;
 use crate::ports::{may_measure, may_read_event_log};
+use crate::rights::{Grants, MaskedColumns};
 use crate::sql::{guard, names, rewrite};
 use crate::table::{SnapshotTable, location};
 use crate::views::{self, View};
@@ -37,9 +38,9 @@ pub(crate) const DATABASE: &str = "ledgerline";
 /// The tables that only those see who may read the log itself: the log, and who looked at what.
 const OF_THE_LOG: [&str; 2] = ["event_log", "access_log"];
 
-/// Whether a table is there for a principal.
-pub(crate) fn sees(principal: &Principal, table: &str) -> bool {
-    !OF_THE_LOG.contains(&table) || may_read_event_log(principal)
+/// Whether a table is there for a principal with these rights.
+pub(crate) fn sees(principal: &Principal, rights: &Rights, table: &TableDef) -> bool {
+    (!OF_THE_LOG.contains(&table.name) || may_read_event_log(principal)) && rights.sees(table)
 }
 
 /// Who a session stands for.
@@ -76,6 +77,7 @@ pub(crate) struct SqlSession {
     views: Vec<&'static View>,
     may_measure: bool,
     sql_bytes_max: usize,
+    masked: MaskedColumns,
 }
 
 impl SqlSession {
@@ -85,36 +87,58 @@ impl SqlSession {
         snapshot: &Snapshot,
         past: &past::Tables,
         principal: &Principal,
+        rights: &Rights,
         backend_pid: i32,
     ) -> Result<Self, QueryError> {
+        let masked = MaskedColumns::default();
+        let grants = Grants::of(rights, &masked);
         let visible: Vec<_> = snapshot
             .tables
             .values()
-            .filter(|table| sees(principal, table.def.name))
+            .filter(|table| sees(principal, rights, table.def))
             .cloned()
             .collect();
         let mut files = BTreeMap::new();
         let public = Arc::new(MemorySchemaProvider::new());
         let views = views::over(&visible);
+        // Which rows are granted may rest on tables that are not: their files are read all the same.
+        let known: Vec<_> = match &grants {
+            Some(_) => snapshot.tables.values().collect(),
+            None => visible.iter().collect(),
+        };
+        for file in known.into_iter().flat_map(|table| table.cold.iter()) {
+            files.insert(location(file)?, file.clone());
+        }
         for table in &visible {
-            for file in table.cold.iter() {
-                files.insert(location(file)?, file.clone());
-            }
-            let provider = Arc::new(SnapshotTable::new(table.clone()));
+            let provider: Arc<dyn TableProvider> = match &grants {
+                Some(grants) => Arc::new(grants.table(snapshot, table.def)),
+                None => Arc::new(SnapshotTable::new(table.clone())),
+            };
             public.register_table(table.def.name.to_owned(), provider)?;
         }
         let earlier = MemorySchemaProvider::new();
         for (name, (snapshot, table)) in &past.as_of {
             let Some(table) = snapshot.tables.get(table) else { continue };
-            for file in table.cold.iter() {
+            let known: Vec<_> = match &grants {
+                Some(_) => snapshot.tables.values().collect(),
+                None => vec![table],
+            };
+            for file in known.into_iter().flat_map(|table| table.cold.iter()) {
                 files.insert(location(file)?, file.clone());
             }
-            let provider = Arc::new(SnapshotTable::new(table.clone()));
+            let provider: Arc<dyn TableProvider> = match &grants {
+                Some(grants) => Arc::new(grants.table(snapshot, table.def)),
+                None => Arc::new(SnapshotTable::new(table.clone())),
+            };
             earlier.register_table(name.clone(), provider)?;
         }
-        for (name, rows) in &past.rows {
-            let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
-            earlier.register_table(name.clone(), Arc::new(table))?;
+        for (name, (def, rows)) in &past.rows {
+            let rows = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
+            let provider: Arc<dyn TableProvider> = match &grants {
+                Some(grants) => Arc::new(grants.rows(snapshot, def, Arc::new(rows))),
+                None => Arc::new(rows),
+            };
+            earlier.register_table(name.clone(), provider)?;
         }
         let identity = Identity {
             user: principal.subject.clone(),
@@ -122,7 +146,7 @@ impl SqlSession {
             position: snapshot.position,
             backend_pid,
         };
-        let model = Arc::new(pg::model::Model::new(&visible, &views, principal, &identity));
+        let model = Arc::new(pg::model::Model::new(&visible, &views, principal, rights, &identity));
         let pg_catalog =
             Arc::new(pg::PgCatalog::new(Arc::clone(engine.statics()), Arc::clone(&model)));
         let pg_tables = pg_catalog.table_names().into_iter().collect();
@@ -173,10 +197,16 @@ impl SqlSession {
             vocabulary: rewrite::Vocabulary { pg_tables, aggregates },
             public,
             views,
-            may_measure: may_measure(principal),
+            may_measure: may_measure(principal) && grants.is_none(),
+            masked,
             sql_bytes_max: engine.limits().sql_bytes_max,
             state,
         })
+    }
+
+    /// The masked columns that its questions have read.
+    pub(crate) const fn masked(&self) -> &MaskedColumns {
+        &self.masked
     }
 
     pub(crate) const fn state(&self) -> &SessionState {

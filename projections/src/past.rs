@@ -19,6 +19,7 @@ use crate::layout::{Layout, Placed};
 use crate::ledger::Ledger;
 use crate::manifest::Manifest;
 use crate::projections::Options;
+use crate::rights::Rights;
 use crate::snapshot::Snapshot;
 use crate::table::TableDef;
 use crate::way::Way;
@@ -50,8 +51,21 @@ pub struct Wanted {
     pub to: Position,
     /// Only of the row with this key (see [`crate::key_text`]).
     pub key: Option<String>,
+    /// Only of rows that these rights grant, as far as a row tells itself. What is not granted is not counted.
+    pub rights: Rights,
     /// More changes than this are an error.
     pub changes_max: usize,
+}
+
+impl Wanted {
+    /// Whether the row that a change shows (the one after it; the one before, if it is gone) is granted.
+    fn grants(&self, change: &RowChange) -> bool {
+        let Some(limited) = self.rights.limits().filter(|it| it.decides_by_row(self.table)) else {
+            return true;
+        };
+        let row = change.after.as_ref().or(change.before.as_ref());
+        row.is_some_and(|row| limited.grants(self.table, row))
+    }
 }
 
 /// A commit of a table beside what the log gives when it is folded again.
@@ -117,7 +131,7 @@ impl Past {
         let mut keep = |change: RowChange| {
             let is_meant = change.table.name == wanted.table.name
                 && wanted.key.as_deref().is_none_or(|key| *key == *change.key);
-            if is_meant {
+            if is_meant && wanted.grants(&change) {
                 if found.len() >= wanted.changes_max {
                     return Err(ProjectionError::TooMany { max: wanted.changes_max });
                 }

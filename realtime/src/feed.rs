@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use ledgerline_projections::rights::Directory;
 use ledgerline_projections::{ChangeBatch, Row, Snapshot, TableDef};
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
@@ -49,6 +50,12 @@ pub trait FeedSource: Send + Sync + 'static {
     /// that [`Self::follow`] gives, by as much as the hub retains.
     fn live(&self) -> LiveState;
 
+    /// What rights follow from, now. A source without any knows no user and no profile: whoever has one sees
+    /// nothing.
+    fn directory(&self) -> Directory {
+        Directory::default()
+    }
+
     /// A state and every batch after it, in order, each beginning where the one before it ended. The
     /// stream may end at any time (for one when its reader fell behind); it is then asked for again.
     /// `None` when there is none to be had now.
@@ -59,6 +66,8 @@ pub trait FeedSource: Send + Sync + 'static {
 pub struct Follow {
     /// The state.
     pub live: LiveState,
+    /// What rights follow from, in that state.
+    pub directory: Directory,
     /// The batches; changes at or before the state's position are left out by the reader.
     pub batches: BoxStream<'static, Arc<ChangeBatch>>,
 }

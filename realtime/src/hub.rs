@@ -8,6 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use ledgerline_access::Principal;
+use ledgerline_projections::rights::{Directory, NothingGranted, Rights};
 use ledgerline_projections::{ChangeBatch, RowChange, TableDef};
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
@@ -81,6 +83,8 @@ pub struct Hub {
     pressure: watch::Sender<u64>,
     /// Counts up whenever access rights changed.
     policy: watch::Sender<u64>,
+    /// What rights follow from, as far as the feed has come. Counts as changed with every change of it.
+    directory: watch::Sender<Arc<Directory>>,
     retained_changes: usize,
 }
 
@@ -108,6 +112,7 @@ impl Hub {
             changes: 0,
             unannounced: 0,
         };
+        let directory = watch::Sender::new(Arc::new(source.directory()));
         let hub = Arc::new(Self {
             source,
             tables,
@@ -115,6 +120,7 @@ impl Hub {
             head: watch::Sender::new(head),
             pressure: watch::Sender::new(0),
             policy: watch::Sender::new(0),
+            directory,
             retained_changes: retained_changes.max(4),
         });
         let feed = Arc::clone(&hub).follow();
@@ -163,6 +169,20 @@ impl Hub {
         self.policy.subscribe()
     }
 
+    /// What a principal may see, as far as the feed has come.
+    ///
+    /// # Errors
+    /// [`NothingGranted`].
+    pub fn rights(&self, principal: &Principal) -> Result<Rights, NothingGranted> {
+        Rights::of(principal, &self.directory.borrow())
+    }
+
+    /// Changes whenever something changed that rights follow from.
+    #[must_use]
+    pub fn watch_rights(&self) -> watch::Receiver<Arc<Directory>> {
+        self.directory.subscribe()
+    }
+
     /// Ends every subscription of the organization with `policy_changed`; none can be resumed.
     pub fn policy_changed(&self) {
         self.policy.send_modify(|revision| *revision += 1);
@@ -190,7 +210,7 @@ impl Hub {
     async fn follow(self: Arc<Self>) {
         loop {
             if let Some(mut follow) = self.source.follow().await {
-                self.attach(&follow.live);
+                self.attach(&follow.live, follow.directory);
                 while let Some(batch) = follow.batches.next().await {
                     if self.push(&batch).is_err() {
                         tracing::warn!(org_id = %self.org_id(), "the change feed has a gap");
@@ -204,7 +224,7 @@ impl Hub {
     }
 
     /// Continues from a state that may be ahead of what was pushed.
-    fn attach(&self, live: &LiveState) {
+    fn attach(&self, live: &LiveState, directory: Directory) {
         let head = {
             let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
             if live.epoch == ring.head.epoch && live.position <= ring.head.position {
@@ -216,10 +236,33 @@ impl Hub {
             ring.changes = 0;
             ring.head
         };
+        // Before anybody is woken to what follows: rights are never older than the rows they are asked for.
+        self.directory.send_if_modified(|known| {
+            let is_other = **known != directory;
+            *known = Arc::new(directory);
+            is_other
+        });
         self.head.send_replace(head);
     }
 
+    /// Takes in what rights follow from, before the rows of the same batch are there to be read.
+    fn note_configuration(&self, batch: &ChangeBatch) {
+        let reached = self.head().position;
+        let new = || batch.changes.iter().filter(move |change| change.position > reached);
+        if batch.from > reached || !new().any(|change| change.table.name == "config_entity") {
+            return;
+        }
+        self.directory.send_if_modified(|known| {
+            let mut directory = Directory::clone(known);
+            // Every change is taken in, whether or not one before it counted.
+            let changed = new().fold(false, |changed, change| directory.note(change) | changed);
+            *known = Arc::new(directory);
+            changed
+        });
+    }
+
     fn push(&self, batch: &ChangeBatch) -> Result<(), Gap> {
+        self.note_configuration(batch);
         let (head, announce) = {
             let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
             let reached = ring.head.position;

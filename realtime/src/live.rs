@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ledgerline_projections::{Row, RowChange};
+use ledgerline_projections::{Rights, Row, RowChange};
 use ledgerline_schemas::{Position, Timestamp};
 
 use crate::feed::LiveRows;
@@ -172,7 +172,7 @@ impl LiveSubscription {
     }
 
     fn note(&mut self, change: &RowChange) {
-        let seen = |row: &Option<Row>| row.clone().filter(|row| self.query.passes(row));
+        let seen = |row: &Option<Row>| row.as_ref().and_then(|row| self.query.show(row));
         let (before, after) = (seen(&change.before), seen(&change.after));
         match self.pending.get_mut(&change.key) {
             Some(pending) => pending.after = after,
@@ -205,6 +205,12 @@ impl LiveSubscription {
     #[must_use]
     pub fn is_ready(&self, now_ms: u64) -> bool {
         matches!(self.phase, Phase::Live) && now_ms >= self.next_delta_ms
+    }
+
+    /// What the asker sees.
+    #[must_use]
+    pub const fn rights(&self) -> &Rights {
+        &self.query.rights
     }
 
     /// Everything up to here was sent.
@@ -268,8 +274,8 @@ impl LiveSubscription {
         let mut last = None;
         let mut page = Vec::new();
         for (key, row) in rows.range::<Arc<str>, _>((from, Bound::Unbounded)) {
-            if self.query.passes(row) {
-                page.push(Arc::clone(row));
+            if let Some(row) = self.query.show(row) {
+                page.push(row);
                 last = Some(Arc::clone(key));
             }
             if page.len() >= limits.snapshot_rows.max(1) {

@@ -4,6 +4,7 @@ use futures::FutureExt as _;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream;
+use ledgerline_projections::rights::Directory;
 use ledgerline_projections::{FeedError, Projections, TableDef};
 use ledgerline_schemas::id::OrgId;
 
@@ -37,6 +38,10 @@ impl FeedSource for ProjectionsFeed {
         LiveState::from(&*self.projections.snapshot())
     }
 
+    fn directory(&self) -> Directory {
+        Directory::of(&self.projections.snapshot())
+    }
+
     fn follow(&self) -> BoxFuture<'static, Option<Follow>> {
         let projections = self.projections.clone();
         async move {
@@ -58,7 +63,8 @@ impl FeedSource for ProjectionsFeed {
                     }
                 }
             });
-            Some(Follow { live: LiveState::from(&*snapshot), batches: batches.boxed() })
+            let directory = Directory::of(&snapshot);
+            Some(Follow { live: LiveState::from(&*snapshot), directory, batches: batches.boxed() })
         }
         .boxed()
     }

@@ -1,7 +1,7 @@
 //! What a live subscription asks for.
 
 use ledgerline_access::Principal;
-use ledgerline_projections::{Row, TableDef};
+use ledgerline_projections::{Rights, Row, TableDef};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
@@ -22,7 +22,9 @@ pub type Hash = [u8; 16];
 pub struct Query {
     /// The table.
     pub table: &'static TableDef,
-    /// Which rows.
+    /// What the asker sees of the table.
+    pub rights: Rights,
+    /// Which rows of that.
     pub filter: Filter,
     /// Indexes of the columns shown, in the table's order; always with the key.
     pub columns: Vec<usize>,
@@ -56,6 +58,7 @@ impl Query {
     /// [`QueryError`] naming the field.
     pub fn new(
         table: &'static TableDef,
+        rights: Rights,
         filter: &Json,
         columns: Option<&[String]>,
         max_hz: Option<f64>,
@@ -68,16 +71,18 @@ impl Query {
         let interval_ms = (1_000.0 / max_hz).ceil() as u64;
         Ok(Self {
             table,
+            rights,
             filter: Filter::parse(table, filter)?,
             columns: shown(table, columns)?,
             interval_ms,
         })
     }
 
-    /// Whether a row belongs to the answer.
+    /// The row as the asker sees it, if it belongs to the answer. The filter is asked of what is shown: a masked
+    /// value cannot be found by it.
     #[must_use]
-    pub fn passes(&self, row: &Row) -> bool {
-        self.filter.passes(row)
+    pub fn show(&self, row: &Row) -> Option<Row> {
+        self.rights.show(self.table, row).filter(|row| self.filter.passes(row))
     }
 
     /// Indexes of the key columns.
@@ -102,10 +107,10 @@ impl Query {
 
 /// Binds resume tokens to what the principal may see.
 #[must_use]
-pub fn policy_hash(principal: &Principal, revision: u64) -> Hash {
+pub fn policy_hash(principal: &Principal, rights: &Rights, revision: u64) -> Hash {
     let roles: Vec<&str> = principal.roles.iter().map(|role| role.name()).collect();
     let user = principal.user_id.map(|id| id.to_string()).unwrap_or_default();
-    hash(&[&roles.join(","), &user, &revision.to_string()])
+    hash(&[&roles.join(","), &user, &format!("{rights:?}"), &revision.to_string()])
 }
 
 /// Hashes parts with their lengths, so that no two lists of parts run together.

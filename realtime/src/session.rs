@@ -2,14 +2,19 @@
 //!
 //! It does no input or output and has no clock.
 
+mod rights;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use ledgerline_access::{Action, Principal, allows};
 use ledgerline_event_store::log::{EventReader, Filter as EventFilter};
+use ledgerline_projections::Rights;
+use ledgerline_projections::rights::Directory;
 use ledgerline_schemas::Timestamp;
 use serde_json::Value as Json;
+use tokio::sync::watch;
 
 use crate::events::{self, EventSubscription, Start};
 use crate::frame::{ErrorCode, Frame, Offer, Outgoing, ResyncReason};
@@ -73,6 +78,8 @@ pub struct Session {
     limits: Arc<Limits>,
     subscriptions: BTreeMap<String, Subscription>,
     replies: VecDeque<Outgoing>,
+    /// What rights follow from; looked at before every frame, so that no frame is made with rights that are gone.
+    directory: watch::Receiver<Arc<Directory>>,
     /// The subscription that was served last; the next one in order is served next.
     served: String,
 }
@@ -87,10 +94,14 @@ impl Session {
         limits: Arc<Limits>,
     ) -> Option<Self> {
         let any = [Action::LiveSubscribe, Action::EventLogRead];
-        if !any.into_iter().any(|action| allows(&principal, action)) {
+        if !any.into_iter().any(|action| allows(&principal, action))
+            || organization.hub.rights(&principal).is_err()
+        {
             return None;
         }
+        let directory = organization.hub.watch_rights();
         let mut session = Self {
+            directory,
             principal,
             organization,
             key,
@@ -107,11 +118,13 @@ impl Session {
 
     fn offers(&self) -> Vec<Offer<'static>> {
         let mut offers = Vec::new();
+        let Ok(rights) = self.organization.hub.rights(&self.principal) else { return offers };
         if allows(&self.principal, Action::LiveSubscribe) {
-            let tables = self.organization.hub.tables().iter();
+            let tables = self.organization.hub.tables().iter().filter(|it| rights.sees(it));
             offers.extend(tables.map(|table| Offer::of(table)));
         }
-        if allows(&self.principal, Action::EventLogRead) && self.organization.log.is_some() {
+        let reads = allows(&self.principal, Action::EventLogRead) && rights.sees_log();
+        if reads && self.organization.log.is_some() {
             offers.push(Offer {
                 name: events::DATASET,
                 doc: "every event of the organization, in order",
@@ -206,6 +219,7 @@ impl Session {
     }
 
     fn start_live(&self, wanted: Subscribe, now: Now) -> Result<Subscription, Refusal> {
+        let rights = self.rights()?;
         let hub = &self.organization.hub;
         let table =
             hub.tables().iter().copied().find(|table| table.name == wanted.dataset).ok_or_else(
@@ -220,12 +234,17 @@ impl Session {
                 },
             )?;
         self.require(Action::LiveSubscribe)?;
+        if !rights.sees(table) || rights.limits().is_some_and(|limited| limited.masks_key(table)) {
+            let message = format!("the user profile does not open {}", table.name);
+            return Err(Refusal::Error(ErrorCode::Forbidden, message));
+        }
         if wanted.after.is_some() {
             return Err(bad("field 'after' is for the dataset events only"));
         }
-        let query = Query::new(table, &wanted.filter, wanted.columns.as_deref(), wanted.max_hz)
+        let (filter, columns) = (&wanted.filter, wanted.columns.as_deref());
+        let query = Query::new(table, rights.clone(), filter, columns, wanted.max_hz)
             .map_err(|error| bad(&error.to_string()))?;
-        let signer = self.signer(query.hash(&self.principal));
+        let signer = self.signer(query.hash(&self.principal), &rights);
         let resume = wanted.resume.as_deref();
         LiveSubscription::begin(wanted.id, query, signer, resume, hub, now.ms, now.time)
             .map(|live| Subscription::Live(Box::new(live)))
@@ -234,6 +253,11 @@ impl Session {
 
     fn start_events(&self, wanted: Subscribe, now: Now) -> Result<Subscription, Refusal> {
         self.require(Action::EventLogRead)?;
+        let rights = self.rights()?;
+        if !rights.sees_log() {
+            let message = "the user profile does not open the event stream".to_owned();
+            return Err(Refusal::Error(ErrorCode::Forbidden, message));
+        }
         let log = self.organization.log.clone().ok_or_else(|| {
             let message = "field 'dataset': the event stream is not offered".to_owned();
             Refusal::Error(ErrorCode::UnknownDataset, message)
@@ -256,7 +280,7 @@ impl Session {
             &self.principal.org_id.to_string(),
             &self.principal.subject,
         ];
-        let signer = self.signer(hash(&parts));
+        let signer = self.signer(hash(&parts), &rights);
         EventSubscription::begin(wanted.id, log, filter, signer, start, now.ms, now.time)
             .map(|events| Subscription::Events(Box::new(events)))
             .ok_or_else(|| bad("field 'resume': not accepted, give 'after' instead"))
@@ -270,18 +294,23 @@ impl Session {
         Err(Refusal::Error(ErrorCode::Forbidden, message))
     }
 
-    fn signer(&self, query: crate::query::Hash) -> Signer {
+    fn signer(&self, query: crate::query::Hash, rights: &Rights) -> Signer {
         let revision = *self.organization.hub.watch_policy().borrow();
         Signer {
             key: self.key.clone(),
             query,
-            policy: policy_hash(&self.principal, revision),
+            policy: policy_hash(&self.principal, rights, revision),
             ttl_s: self.limits.resume_ttl_s,
         }
     }
 
     /// The next frame that is due.
     pub fn next_frame(&mut self, now: Now) -> Option<Outgoing> {
+        // The hub has this before the rows of the same change.
+        if self.directory.has_changed().unwrap_or(false) {
+            self.directory.mark_unchanged();
+            self.check_rights();
+        }
         if let Some(reply) = self.replies.pop_front() {
             return Some(reply);
         }

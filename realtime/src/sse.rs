@@ -129,7 +129,7 @@ impl Source {
                 () = tokio::time::sleep_until(self.expires) => return None,
             };
             match woken {
-                Woken::Due => {}
+                Woken::Due | Woken::Rights => {}
                 Woken::Pressure => self.session.catch_up(),
                 Woken::Policy => self.session.resync_all(ResyncReason::PolicyChanged),
                 Woken::ShutDown => return None,

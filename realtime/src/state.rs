@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ledgerline_access::{AccessError, Principal, Refusal, Verified as Holder, Verifier, bearer};
 use ledgerline_event_store::log::EventReader;
+use ledgerline_projections::rights::Directory;
 use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::id::OrgId;
 use serde_json::json;
@@ -199,6 +200,8 @@ pub(crate) enum Woken {
     Pressure,
     /// Access rights changed.
     Policy,
+    /// Something changed that rights follow from.
+    Rights,
     /// The server ends.
     ShutDown,
 }
@@ -209,6 +212,7 @@ pub(crate) struct Watches {
     head: watch::Receiver<Head>,
     pressure: watch::Receiver<u64>,
     policy: watch::Receiver<u64>,
+    rights: watch::Receiver<Arc<Directory>>,
     log: Option<watch::Receiver<ledgerline_schemas::Position>>,
     shut_down: watch::Receiver<bool>,
 }
@@ -219,6 +223,7 @@ impl Watches {
             head: organization.hub.watch_head(),
             pressure: organization.hub.watch_pressure(),
             policy: organization.hub.watch_policy(),
+            rights: organization.hub.watch_rights(),
             log: organization.log.as_ref().map(|log| log.watch_head()),
             shut_down,
         }
@@ -235,7 +240,7 @@ impl Watches {
     /// Waits. Cancel-safe.
     pub(crate) async fn wait(&mut self, wake: Wake, clock: Clock) -> Woken {
         let due = clock.at(wake.at_ms.unwrap_or(0));
-        let Self { head, pressure, policy, log, shut_down } = self;
+        let Self { head, pressure, policy, rights, log, shut_down } = self;
         if *shut_down.borrow() {
             return Woken::ShutDown;
         }
@@ -255,6 +260,7 @@ impl Watches {
             () = event => Woken::Due,
             _ = pressure.changed() => Woken::Pressure,
             _ = policy.changed() => Woken::Policy,
+            _ = rights.changed() => Woken::Rights,
             _ = shut_down.changed() => Woken::ShutDown,
         }
     }

@@ -207,7 +207,7 @@ impl Connection {
                 },
             };
             match woken {
-                Woken::Due => {}
+                Woken::Due | Woken::Rights => {}
                 Woken::Pressure => self.session.catch_up(),
                 Woken::Policy => self.session.resync_all(ResyncReason::PolicyChanged),
                 Woken::ShutDown => {

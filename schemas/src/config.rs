@@ -7,13 +7,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document::Document;
-use crate::id::{EntityId, FlowId, MultimediaProfileId, OrgId, SiteId, SkillProfileId, TeamId};
+use crate::id::{
+    EntityId, FlowId, MultimediaProfileId, OrgId, SiteId, SkillProfileId, TeamId, UserProfileId,
+};
 
+pub mod access_profile;
 pub mod flow;
 pub mod queue;
 pub mod report;
 pub mod skill;
 
+pub use access_profile::{Granted, Module, ProfileType, ResourceCollection, UserProfile};
 pub use flow::{Activity, ActivityKind, Flow};
 pub use queue::{CallDistributionGroup, Queue, RoutingType, WaitCredit};
 pub use skill::{
@@ -205,6 +209,9 @@ pub struct User {
     /// Dial number or SIP address used when log-in names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_dn: Option<String>,
+    /// What the user may see; whatever the roles allow if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_profile_id: Option<UserProfileId>,
     /// Switched on.
     #[serde(default = "yes")]
     pub active: bool,
@@ -334,6 +341,8 @@ pub enum Entity {
     MultimediaProfile(MultimediaProfile),
     AuxCode(AuxCode),
     Flow(Flow),
+    UserProfile(UserProfile),
+    ResourceCollection(ResourceCollection),
     /// A kind whose document is only stored and shown today.
     Other(EntityKind, Document),
 }
@@ -355,6 +364,8 @@ impl Entity {
             EntityKind::MultimediaProfile => Self::MultimediaProfile(document.parse()?),
             EntityKind::AuxCode => Self::AuxCode(document.parse()?),
             EntityKind::Flow => Self::Flow(document.parse()?),
+            EntityKind::UserProfile => Self::UserProfile(document.parse()?),
+            EntityKind::ResourceCollection => Self::ResourceCollection(document.parse()?),
             other => {
                 document.parse::<Named>()?;
                 Self::Other(other, document.clone())
@@ -376,6 +387,8 @@ impl Entity {
             Self::MultimediaProfile(it) => it.name.clone(),
             Self::AuxCode(it) => it.name.clone(),
             Self::Flow(it) => it.name.clone(),
+            Self::UserProfile(it) => it.name.clone(),
+            Self::ResourceCollection(it) => it.name.clone(),
             Self::Other(_, document) => {
                 document.parse::<Named>().map(|named| named.name).unwrap_or_default()
             }

@@ -158,4 +158,6 @@ ids! {
     ChannelId,
     /// A user profile (access rights).
     UserProfileId,
+    /// A resource collection (places that user profiles share).
+    ResourceCollectionId,
 }

@@ -22,6 +22,8 @@ pub const REQUIREMENTS_MAX: usize = 50;
 pub const GROUPS_MAX: usize = 20;
 /// Longest chat message, bytes of UTF-8.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 10;
+/// Entries in one list of a user profile or resource collection.
+pub const PROFILE_LIST_MAX: usize = 5_000;
 /// Longest name of a configuration entity, characters.
 pub const NAME_CHARS_MAX: usize = 80;
 /// Activities in one flow.

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::command::{Command, Commanded};
 use crate::config::{
-    AuxCode, EntryPoint, Flow, MultimediaProfile, Queue, Site, Skill, SkillProfile, Team, User,
+    AuxCode, EntryPoint, Flow, MultimediaProfile, Queue, ResourceCollection, Site, Skill,
+    SkillProfile, Team, User, UserProfile,
 };
 use crate::envelope::{Actor, Position, StreamId, Version};
 use crate::event::json_schemas;
@@ -114,6 +115,8 @@ fn config() -> Value {
         ("multimedia_profile", generator.subschema_for::<MultimediaProfile>()),
         ("aux_code", generator.subschema_for::<AuxCode>()),
         ("flow", generator.subschema_for::<Flow>()),
+        ("user_profile", generator.subschema_for::<UserProfile>()),
+        ("resource_collection", generator.subschema_for::<ResourceCollection>()),
     ];
     let kinds: Map<String, Value> =
         kinds.into_iter().map(|(kind, schema)| (kind.to_owned(), schema.into())).collect();

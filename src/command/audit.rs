@@ -237,6 +237,7 @@ fn export(arguments: &AuditExport) -> Result<(), Failure> {
         subject: "operator".to_owned(),
         roles: [Role::Auditor].into(),
         user_id: None,
+        user_profile_id: None,
     };
     let viewed =
         AccessHistoryViewed { principal: operator.subject.clone(), interaction_id: interaction };

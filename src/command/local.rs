@@ -43,6 +43,7 @@ impl LocalOrganization {
             subject: "operator".to_owned(),
             roles: [Role::Administrator, Role::Auditor, Role::Analyst].into(),
             user_id: None,
+            user_profile_id: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ledgerline_access::{Grant, NewUser, Role, ScramCredentials, TokenIssuer};
 use ledgerline_schemas::config::EntityKind;
-use ledgerline_schemas::id::UserId;
+use ledgerline_schemas::id::{UserId, UserProfileId};
 
 use crate::cli::Token;
 use crate::data_dir::DataDir;
@@ -25,6 +25,12 @@ pub(crate) fn run(arguments: Token) -> Result<(), Failure> {
         name.parse::<UserId>()
             .unwrap_or_else(|_| UserId::new(EntityKind::User.derive_id(known.org_id, name).uuid()))
     });
+    let user_profile_id = arguments.user_profile.map(|name| {
+        name.parse::<UserProfileId>().unwrap_or_else(|_| {
+            let id = EntityKind::UserProfile.derive_id(known.org_id, &name);
+            UserProfileId::new(id.uuid())
+        })
+    });
     let subject = arguments
         .subject
         .or(arguments.user)
@@ -32,15 +38,16 @@ pub(crate) fn run(arguments: Token) -> Result<(), Failure> {
         .unwrap_or_default();
     if arguments.sql_user {
         let users = ScramCredentials::open(data.root()).map_err(Failure::file)?;
-        let user = NewUser { name: subject.clone(), org_id: known.org_id, roles, user_id };
+        let name = subject.clone();
+        let user = NewUser { name, org_id: known.org_id, roles, user_id, user_profile_id };
         let password = users.create_user(&user).map_err(Failure::data)?;
         say(&format!("user {subject}"));
         say(&format!("password {password}"));
         return Ok(());
     }
     let issuer = TokenIssuer::open(data.root()).map_err(Failure::file)?;
-    let grant =
-        Grant { org_id: known.org_id, subject, roles, user_id, ttl_s: arguments.hours * 3_600 };
+    let (org_id, ttl_s) = (known.org_id, arguments.hours * 3_600);
+    let grant = Grant { org_id, subject, roles, user_id, user_profile_id, ttl_s };
     say(&issuer.issue(&grant).map_err(Failure::data)?);
     Ok(())
 }

@@ -48,6 +48,7 @@ impl Against {
             subject: subject.to_owned(),
             roles: [role].into(),
             user_id: user,
+            user_profile_id: None,
             ttl_s: TOKEN_TTL_S,
         };
         self.issuer.issue(&grant).map_err(Failure::software)
@@ -203,6 +204,7 @@ fn hints(against: &Against, system: &System, token: &str) -> Result<(), Failure>
         org_id: against.org_id,
         roles: [Role::Analyst, Role::Supervisor].into(),
         user_id: None,
+        user_profile_id: None,
     };
     let password = match system.users.create_user(&analyst) {
         Ok(password) => password,

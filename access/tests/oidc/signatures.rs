@@ -241,6 +241,7 @@ async fn the_built_in_issuer_is_beside_them() {
         subject: "kim".to_owned(),
         roles: [Role::Auditor].into(),
         user_id: None,
+        user_profile_id: None,
         ttl_s: 600,
     };
     let token = world.built_in.issue(&grant).unwrap();

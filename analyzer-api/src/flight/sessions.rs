@@ -118,6 +118,7 @@ mod tests {
             subject: "ann".to_owned(),
             roles: [ledgerline_access::Role::Analyst].into(),
             user_id: None,
+            user_profile_id: None,
         };
         ScramVerifier {
             principal: Some(principal),

@@ -3,6 +3,7 @@
 mod gather;
 mod names;
 mod render;
+mod reveal;
 mod seal;
 mod what;
 mod why;
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 pub use names::Names;
 pub use render::render;
+pub use reveal::{Opened, Revealed, reveal};
 
 /// One step of a history.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -16,7 +16,7 @@ pub(super) fn shown(value: Value) -> Value {
     }
 }
 
-fn sealed_with(object: &Map<String, Value>) -> Option<Value> {
+pub(super) fn sealed_with(object: &Map<String, Value>) -> Option<Value> {
     let sealed = ["scheme", "nonce", "ciphertext"].iter().all(|part| object.contains_key(*part));
     object.get("key_id").filter(|_| sealed).cloned()
 }

@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use ledgerline_access::{Action, Principal, allows};
 use ledgerline_event_store::custody::CustodyError;
 use ledgerline_event_store::custody::verify::Checkpoint;
+use ledgerline_schemas::StreamId;
+use ledgerline_schemas::config::Module;
 use ledgerline_schemas::event::access::AccessHistoryViewed;
 use ledgerline_schemas::id::InteractionId;
 
@@ -27,6 +29,7 @@ async fn custodian(
         state.record_denied(principal, Action::CustodyProve.name(), reason).await;
         return Err(Problem::new(403, "not_allowed", reason));
     }
+    state.enter(principal, Module::Custody, Action::CustodyProve).await?;
     let found = state.custody.as_ref().and_then(|custody| custody.custodian(principal.org_id));
     Ok(found.ok_or_else(|| QueryError::NotReady(principal.org_id.to_string()))?)
 }
@@ -125,6 +128,7 @@ pub(super) async fn consistency(
 async fn looked_at(
     state: &AnalyzerState,
     principal: &Principal,
+    custodian: &Arc<Custodian>,
     id: &str,
 ) -> Result<InteractionId, Problem> {
     let interaction_id: InteractionId = id.parse().map_err(|_| {
@@ -133,6 +137,14 @@ async fn looked_at(
     let viewed = AccessHistoryViewed { principal: principal.subject.clone(), interaction_id };
     let recorded = state.ports.recorder.record(principal, viewed.into()).await;
     recorded.map_err(QueryError::NotRecorded)?;
+    // What is not granted is as unknown as what does not exist.
+    let rights = state.rights(principal).await?;
+    if !state.shows(principal, &rights, interaction_id).await? {
+        let stream = StreamId::interaction(interaction_id).to_string();
+        let newest = away(Arc::clone(custodian), |custodian| Ok(custodian.newest())).await?;
+        let size = newest.map_or(0, |newest| newest.size);
+        return Err(problem(&CustodyError::NoEvents { stream, size }));
+    }
     Ok(interaction_id)
 }
 
@@ -143,7 +155,7 @@ pub(super) async fn proofs(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let custodian = custodian(&state, &principal).await?;
-    let interaction = looked_at(&state, &principal, &id).await?;
+    let interaction = looked_at(&state, &principal, &custodian, &id).await?;
     let proofs = away(custodian, move |custodian| custodian.prove(interaction)).await?;
     Ok(text(proofs.join("\n")))
 }
@@ -155,7 +167,7 @@ pub(super) async fn evidence(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let custodian = custodian(&state, &principal).await?;
-    let interaction = looked_at(&state, &principal, &id).await?;
+    let interaction = looked_at(&state, &principal, &custodian, &id).await?;
     let archive = away(custodian, move |custodian| {
         let packed =
             |error: std::io::Error| CustodyError::Io { path: "evidence".into(), source: error };

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use datafusion::common::ParamValues;
+use ledgerline_projections::Rights;
 use ledgerline_schemas::Position;
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +19,7 @@ use crate::format::Format;
 
 /// The tag of the answer to a question at a position: of all that the answer depends on.
 pub(super) fn of(
-    question: &Question,
+    (question, rights): (&Question, &Rights),
     format: Format,
     position: Position,
     epoch: u64,
@@ -32,8 +33,9 @@ pub(super) fn of(
     put(env!("CARGO_PKG_VERSION"));
     put(&epoch.to_string());
     put(&position.to_string());
-    // Everything that says what the principal may see, also what it may learn to say later.
+    // Everything that says what the principal may see: a profile that changed makes another answer.
     put(&format!("{:?}", question.principal));
+    put(&format!("{rights:?}"));
     put(&question.sql);
     let mut parameters = String::new();
     if let Some(ParamValues::List(values)) = &question.parameters {

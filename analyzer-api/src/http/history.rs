@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use ledgerline_access::Action;
+use ledgerline_schemas::config::Module;
 use ledgerline_schemas::event::access::AccessHistoryViewed;
 use ledgerline_schemas::id::InteractionId;
 use serde_json::json;
@@ -31,6 +33,8 @@ pub(super) async fn answer(
     let interaction: InteractionId = id.parse().map_err(|_| {
         Problem::new(400, "invalid_interaction_id", &format!("interaction id {id} is not a UUID"))
     })?;
+    let rights = state.enter(&principal, Module::History, Action::HistoryView).await?;
+    let is_shown = state.shows(&principal, &rights, interaction).await?;
     let not_ready = || QueryError::NotReady(principal.org_id.to_string());
     let reader = state.ports.logs.reader(principal.org_id).ok_or_else(not_ready)?;
     let position = reader.head();
@@ -50,7 +54,8 @@ pub(super) async fn answer(
         .record(&principal, viewed.into())
         .await
         .map_err(QueryError::NotRecorded)?;
-    if steps.is_empty() {
+    // What is not granted is as unknown as what does not exist.
+    if steps.is_empty() || !is_shown {
         let detail = format!("interaction {interaction} is not in the log of this organization");
         return Err(Problem::new(404, "unknown_interaction", &detail));
     }

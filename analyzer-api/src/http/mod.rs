@@ -1,5 +1,5 @@
 //! The HTTP door: `/v1/sql`, `/v1/queries/…`, `POST /v1/search`, `/v1/reports/…`,
-//! `GET /v1/interactions/{id}/history`, `/v1/audit/…` and `/v1/custody/…`.
+//! `/v1/interactions/{id}/…`, `/v1/audit/…` and `/v1/custody/…`.
 
 mod audit;
 mod bearer;
@@ -10,6 +10,7 @@ mod history;
 mod problem;
 mod queries;
 mod reports;
+mod reveal;
 mod search;
 mod sql;
 
@@ -39,6 +40,7 @@ pub fn router(state: AnalyzerState) -> Router {
         .route("/v1/reports/run", post(reports::answer))
         .route("/v1/reports/{name}", get(reports::show))
         .route("/v1/interactions/{id}/history", get(history::answer))
+        .route("/v1/interactions/{id}/reveal", post(reveal::answer))
         .route("/v1/custody/key", get(custody::key))
         .route("/v1/custody/checkpoint", get(custody::newest).post(custody::sign))
         .route("/v1/custody/checkpoints", get(custody::all))

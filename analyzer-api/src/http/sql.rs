@@ -124,7 +124,10 @@ async fn run(
         return queries::start(state, question, format);
     }
     let tag = match state.closed(&question).await {
-        Some((position, epoch)) => Some((position, etag::of(&question, format, position, epoch)?)),
+        Some((position, epoch)) => {
+            let rights = state.rights(&question.principal).await?;
+            Some((position, etag::of((&question, &rights), format, position, epoch)?))
+        }
         None => None,
     };
     if let Some((position, tag)) = &tag

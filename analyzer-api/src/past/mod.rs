@@ -54,8 +54,8 @@ pub(crate) type Requests = BTreeMap<String, Asked>;
 pub(crate) struct Tables {
     /// Tables of earlier snapshots.
     pub(crate) as_of: BTreeMap<String, (Arc<Snapshot>, &'static str)>,
-    /// Rows that were computed.
-    pub(crate) rows: BTreeMap<String, RecordBatch>,
+    /// Rows that were computed, of which table.
+    pub(crate) rows: BTreeMap<String, (&'static TableDef, RecordBatch)>,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ledgerline_projections::{Past, ProjectionError, Snapshot, Wanted};
+use ledgerline_projections::{Past, ProjectionError, Rights, Snapshot, Wanted};
 use ledgerline_schemas::Position;
 
 use super::{Asked, Requests, Tables, changes};
@@ -52,6 +52,7 @@ pub(crate) async fn resolve(
     engine: &Engine,
     past: Arc<Past>,
     requests: Requests,
+    rights: Rights,
 ) -> Result<Tables, QueryError> {
     let changes_max = engine.limits().changes_max;
     away(engine, move |going_on| {
@@ -63,13 +64,14 @@ pub(crate) async fn resolve(
                     tables.as_of.insert(name, (snapshot, table.name));
                 }
                 Asked::Changes { table, from, to, key } => {
-                    let wanted = Wanted { table, from, to, key, changes_max };
+                    let rights = rights.clone();
+                    let wanted = Wanted { table, from, to, key, rights, changes_max };
                     let found = past.changes(&wanted, going_on).map_err(failed)?;
-                    tables.rows.insert(name, changes::batch(table, &found)?);
+                    tables.rows.insert(name, (table, changes::batch(table, &found)?));
                 }
                 Asked::Check { table, from, to } => {
                     let found = past.check(table, from, to, going_on).map_err(failed)?;
-                    tables.rows.insert(name, changes::checks(table, &found)?);
+                    tables.rows.insert(name, (table, changes::checks(table, &found)?));
                 }
             }
         }

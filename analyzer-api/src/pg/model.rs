@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::DataType;
 use ledgerline_access::{Principal, Role};
-use ledgerline_projections::{ColumnType, TableDef, TableSnapshot};
+use ledgerline_projections::{ColumnType, Rights, TableDef, TableSnapshot};
 
 use crate::functions::service_level::Definition;
 use crate::functions::{self, Kind};
@@ -79,9 +79,11 @@ impl Model {
         tables: &[TableSnapshot],
         views: &[&'static View],
         who: &Principal,
+        rights: &Rights,
         identity: &Identity,
     ) -> Self {
-        let tables = (FIRST_TABLE..).zip(tables).map(|(oid, table)| table_entry(oid, table));
+        let told = rights.limits().is_none();
+        let tables = (FIRST_TABLE..).zip(tables).map(|(oid, table)| table_entry(oid, table, told));
         let views = (FIRST_VIEW..).zip(views).map(|(oid, view)| Table {
             oid,
             def: &view.def,
@@ -136,7 +138,11 @@ impl Model {
     }
 }
 
-fn table_entry(oid: i64, table: &TableSnapshot) -> Table {
+/// A table; of one that is not seen whole the catalogs do not tell the size, which counts every row.
+fn table_entry(oid: i64, table: &TableSnapshot, told: bool) -> Table {
+    if !told {
+        return Table { oid, def: table.def, bytes: 0, rows: -1, view: None };
+    }
     let hot_rows: usize = table.hot.iter().map(|batch| batch.num_rows()).sum();
     let hot_bytes: usize = table.hot.iter().map(|batch| batch.get_array_memory_size()).sum();
     let cold_rows: u64 = table.cold.iter().map(|file| file.rows).sum();

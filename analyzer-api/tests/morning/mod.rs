@@ -100,6 +100,7 @@ fn who(role: Role) -> Principal {
         subject: "somebody".to_owned(),
         roles: BTreeSet::from([role]),
         user_id: None,
+        user_profile_id: None,
     }
 }
 

@@ -229,6 +229,7 @@ pub fn principal(name: &str) -> Option<Principal> {
         subject: name.to_owned(),
         roles: BTreeSet::from([role]),
         user_id: None,
+        user_profile_id: None,
     })
 }
 

@@ -112,6 +112,7 @@ async fn ask(snapshot: &Arc<Snapshot>, sql: &str) -> Result<(f64, usize), Failur
         subject: "bench".to_owned(),
         roles: [Role::Administrator].into(),
         user_id: None,
+        user_profile_id: None,
     };
     let mut best = f64::INFINITY;
     let mut rows = 0;

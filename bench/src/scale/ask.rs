@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
-use ledgerline_access::{Principal, Role};
+use ledgerline_access::{AccessError, Principal, Role};
 use ledgerline_analyzer_api::ports::{
     AccessRecorder, AuthError, Authenticator, LogSource, Recording, ScramStore, ScramVerifier,
-    SnapshotSource, Snapshotting,
+    SnapshotSource, Snapshotting, Verifying,
 };
 use ledgerline_analyzer_api::query::{Output, render};
 use ledgerline_analyzer_api::{AnalyzerState, Bounds, Door, Engine, Limits, Ports, Question};
@@ -60,8 +60,10 @@ impl AccessRecorder for Still {
 }
 
 impl Authenticator for Still {
-    fn verify(&self, _: &str) -> Result<Principal, AuthError> {
-        Err(AuthError("there are no tokens here".to_owned()))
+    fn verify<'a>(&'a self, _: &'a str) -> Verifying<'a> {
+        Box::pin(std::future::ready(Err(AccessError::Malformed(
+            "there are no tokens here".to_owned(),
+        ))))
     }
 }
 
@@ -130,6 +132,7 @@ pub async fn ask(state: &AnalyzerState, sql: &str) -> Result<Vec<RecordBatch>, F
         subject: "bench".to_owned(),
         roles: [Role::Administrator].into(),
         user_id: None,
+        user_profile_id: None,
     };
     let question = Question {
         principal,

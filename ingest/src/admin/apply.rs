@@ -20,17 +20,19 @@ use crate::http::port::{EnginePort, EntityView, PortError, submit_surely};
 use crate::http::problem::rejected_field;
 
 /// Kinds that others refer to come first; the rest follows in any order.
-const ORDER: [EntityKind; 10] = [
+const ORDER: [EntityKind; 12] = [
     EntityKind::Site,
     EntityKind::MultimediaProfile,
     EntityKind::Skill,
     EntityKind::SkillProfile,
     EntityKind::AuxCode,
     EntityKind::Team,
-    EntityKind::User,
     EntityKind::Queue,
     EntityKind::Flow,
     EntityKind::EntryPoint,
+    EntityKind::ResourceCollection,
+    EntityKind::UserProfile,
+    EntityKind::User,
 ];
 
 /// How a file is applied.

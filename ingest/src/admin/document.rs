@@ -2,8 +2,8 @@
 //! and two ways to write the same thing compare equal.
 
 use ledgerline_schemas::config::{
-    AuxCode, EntityKind, EntryPoint, Flow, MultimediaProfile, Named, Queue, Site, Skill,
-    SkillProfile, Team, User,
+    AuxCode, EntityKind, EntryPoint, Flow, MultimediaProfile, Named, Queue, ResourceCollection,
+    Site, Skill, SkillProfile, Team, User, UserProfile,
 };
 use ledgerline_schemas::document::Document;
 use serde::Serialize;
@@ -30,6 +30,8 @@ pub(super) fn normalized(
         EntityKind::MultimediaProfile => typed::<MultimediaProfile>(&value)?,
         EntityKind::AuxCode => typed::<AuxCode>(&value)?,
         EntityKind::Flow => typed::<Flow>(&value)?,
+        EntityKind::UserProfile => typed::<UserProfile>(&value)?,
+        EntityKind::ResourceCollection => typed::<ResourceCollection>(&value)?,
         // Kinds whose document is only stored today: everything but the name is free.
         _ => {
             read::<Named>(&value)?;

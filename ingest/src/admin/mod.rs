@@ -4,6 +4,7 @@ mod apply;
 mod document;
 mod file;
 mod reference;
+mod rights;
 mod routes;
 
 use std::sync::Arc;

@@ -139,8 +139,14 @@ pub(super) fn resolve(
         EntityKind::User => {
             many(known, object, "")?;
             one(known, object, "", "multimedia_profile", EntityKind::MultimediaProfile)?;
-            one(known, object, "", "skill_profile", EntityKind::SkillProfile)
+            one(known, object, "", "skill_profile", EntityKind::SkillProfile)?;
+            one(known, object, "", "user_profile", EntityKind::UserProfile)
         }
+        EntityKind::UserProfile => {
+            places(known, object)?;
+            granted(known, object, "resource_collections", EntityKind::ResourceCollection)
+        }
+        EntityKind::ResourceCollection => places(known, object),
         EntityKind::SkillProfile => each(object, "skills", |path, skill| {
             one(known, skill, path, "skill", EntityKind::Skill)
         }),
@@ -152,6 +158,28 @@ pub(super) fn resolve(
         EntityKind::EntryPoint => one(known, object, "", "flow", EntityKind::Flow),
         EntityKind::Flow => flow(known, object),
         _ => Ok(()),
+    }
+}
+
+/// The places that a profile or a collection grants.
+fn places(known: &Known, object: &mut Object) -> Result<(), FieldError> {
+    granted(known, object, "sites", EntityKind::Site)?;
+    granted(known, object, "teams", EntityKind::Team)?;
+    granted(known, object, "queues", EntityKind::Queue)?;
+    granted(known, object, "entry_points", EntityKind::EntryPoint)
+}
+
+/// `"all"` is no name; a list is one of names or ids.
+fn granted(
+    known: &Known,
+    object: &mut Object,
+    field: &str,
+    kind: EntityKind,
+) -> Result<(), FieldError> {
+    match object.get_mut(field) {
+        // Any other text is refused when the entity is read as its type.
+        None | Some(Value::String(_)) => Ok(()),
+        Some(value) => known.resolve_all(kind, field, value),
     }
 }
 
@@ -237,6 +265,13 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_grants_by_name_or_everything() {
+        let value = json!({"name": "P", "sites": ["Berlin"], "teams": "all", "queues": []});
+        let expected = json!({"name": "P", "sites": [SITE], "teams": "all", "queues": []});
+        assert_eq!(resolved(EntityKind::UserProfile, value).expect("resolved"), expected);
+    }
+
+    #[test]
     fn teams_of_a_queue_are_groups() {
         let groups = |teams: Value| {
             resolved(EntityKind::Queue, json!({"teams": teams})).expect("resolved")
@@ -267,6 +302,7 @@ mod tests {
                 json!({"activities": {"q": {"does": {"queue_contact": {"queue": "Sales"}}}}}),
                 "activities.q.does.queue_contact.queue",
             ),
+            (EntityKind::UserProfile, json!({"sites": ["Berlin"], "teams": ["Green"]}), "teams[0]"),
             // A site's id is no team.
             (EntityKind::User, json!({"team_ids": [SITE]}), "team_ids[0]"),
         ] {

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::apply::{ApplyOptions, ApplyReport, apply};
 use super::file::ConfigFile;
+use super::rights::require;
 use crate::http::Caller;
 use crate::http::body::Body;
 use crate::http::params::Params;
@@ -53,7 +54,7 @@ pub(super) async fn list(
     caller: Caller,
     Path(kind): Path<String>,
 ) -> Result<Json<Vec<Shown>>, Problem> {
-    caller.require(Action::ConfigRead)?;
+    require(&caller, Action::ConfigRead).await?;
     let kind = kind_of(&kind)?;
     let views = caller.organization.engine.entities(kind).await?;
     Ok(Json(views.into_iter().map(|view| Shown::of(kind, view)).collect()))
@@ -63,7 +64,7 @@ pub(super) async fn show(
     caller: Caller,
     Path((kind, key)): Path<(String, String)>,
 ) -> Result<Json<Shown>, Problem> {
-    caller.require(Action::ConfigRead)?;
+    require(&caller, Action::ConfigRead).await?;
     let kind = kind_of(&kind)?;
     let view = find(&caller, kind, &key).await?;
     Ok(Json(Shown::of(kind, view)))
@@ -91,7 +92,7 @@ pub(super) async fn put(
     Params(why): Params<Why>,
     Body(object): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Put>), Problem> {
-    caller.require(Action::ConfigWrite)?;
+    require(&caller, Action::ConfigWrite).await?;
     let kind = kind_of(&kind)?;
     let object = addressed(object, &EntityKey::parse(&key))?;
     let options = ApplyOptions { dry_run: false, reason: why.reason };
@@ -169,7 +170,7 @@ pub(super) async fn delete(
     Path((kind, key)): Path<(String, String)>,
     Params(why): Params<Why>,
 ) -> Result<Json<Deleted>, Problem> {
-    caller.require(Action::ConfigWrite)?;
+    require(&caller, Action::ConfigWrite).await?;
     let kind = kind_of(&kind)?;
     let entity_id = find(&caller, kind, &key).await?.id;
     let command = Command::DeleteEntity { kind, entity_id, reason: why.reason };
@@ -195,7 +196,7 @@ pub(super) async fn apply_file(
     Params(how): Params<How>,
     Body(value): Body<Value>,
 ) -> Result<Response, Problem> {
-    caller.require(Action::ConfigWrite)?;
+    require(&caller, Action::ConfigWrite).await?;
     let file = ConfigFile::from_value(value)
         .map_err(|error| Problem::invalid("body", error.to_string()))?;
     let options = ApplyOptions { dry_run: how.dry_run, reason: how.reason };

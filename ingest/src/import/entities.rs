@@ -78,6 +78,7 @@ impl EntityMaker<'_> {
                 multimedia_profile_id: None,
                 skill_profile_id: None,
                 default_dn: None,
+                user_profile_id: None,
                 active: true,
             };
             let made =

@@ -223,6 +223,7 @@ impl Server {
             subject: format!("{role:?}").to_lowercase(),
             roles: BTreeSet::from([role]),
             user_id,
+            user_profile_id: None,
             ttl_s: 600,
         };
         self.issuer.issue(&grant).expect("token")

@@ -1,7 +1,7 @@
 //! `access_log`: who read what.
 
 use ledgerline_schemas::event::access::{
-    AccessDenied, AccessHistoryViewed, AccessLogRead, AccessQueryRun,
+    AccessDenied, AccessHistoryViewed, AccessLogRead, AccessQueryRun, AccessRevealed,
 };
 
 use crate::column::Json;
@@ -30,6 +30,8 @@ fn entry(at: &At<'_>, principal: &str) -> AccessLog {
         read_from: None,
         backward: None,
         events_max: None,
+        reveal_reason: None,
+        revealed_fields: None,
         denied_action: None,
         denied_reason: None,
         valid_from_position: at.header.position,
@@ -69,6 +71,16 @@ impl Fold {
 
     pub(super) fn access_history_viewed(&mut self, at: &mut At<'_>, it: &AccessHistoryViewed) {
         let row = AccessLog { interaction_id: Some(it.interaction_id), ..entry(at, &it.principal) };
+        self.tables.access_log.push(at.sink, row);
+    }
+
+    pub(super) fn access_revealed(&mut self, at: &mut At<'_>, it: &AccessRevealed) {
+        let row = AccessLog {
+            interaction_id: Some(it.interaction_id),
+            reveal_reason: Some(text(&it.reason)),
+            revealed_fields: Some(Json::of(&it.fields)),
+            ..entry(at, &it.principal)
+        };
         self.tables.access_log.push(at.sink, row);
     }
 

@@ -145,7 +145,8 @@ fn about(event: &Event) -> About {
             CsatPredicted,
             SummaryGenerated,
             TopicAssigned,
-            AccessHistoryViewed
+            AccessHistoryViewed,
+            AccessRevealed
         ),
     }
 }

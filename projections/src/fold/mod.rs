@@ -237,6 +237,7 @@ impl Fold {
             Event::AccessQueryRun(it) => self.access_query_run(at, it),
             Event::AccessLogRead(it) => self.access_log_read(at, it),
             Event::AccessHistoryViewed(it) => self.access_history_viewed(at, it),
+            Event::AccessRevealed(it) => self.access_revealed(at, it),
             Event::AccessDenied(it) => self.access_denied(at, it),
             Event::Config(it) => self.config_changed(at, it),
             // The rest is history to be read in `event_log`; no other table has a column for it.

@@ -15,13 +15,15 @@ table! {
     position: Position,
     /// The event's own id.
     event_id: EventId,
-    /// Type of the event: access.query_run, access.log_read, access.history_viewed, access.denied.
+    /// Type of the event: access.query_run, access.log_read, access.history_viewed, access.denied,
+    /// access.revealed.
     event_type: Arc<str>,
     /// When.
     time: Timestamp,
     /// Token subject or database user; empty when not authenticated.
     principal: Arc<str>,
-    /// Door of a question or read: http, pgwire, cli, kurrentdb; null for histories and refusals.
+    /// Door of a question or read: http, pgwire, flight_sql, cli, kurrentdb; null for histories and
+    /// refusals.
     door: Option<Arc<str>>,
     /// How a question ended: ok or a stable error code, cancelled included; denied for a refusal; null for
     /// histories and reads of events, whose end is not recorded.
@@ -50,6 +52,10 @@ table! {
     backward: Option<bool>,
     /// Most events it asked for.
     events_max: Option<u64>,
+    /// Why sealed values were shown, as whoever saw them put it.
+    reveal_reason: Option<Arc<str>>,
+    /// Sealed values that were shown: position, event type and field of each (JSON array of text).
+    revealed_fields: Option<Json>,
     /// What was refused.
     denied_action: Option<Arc<str>>,
     /// Why it was refused.

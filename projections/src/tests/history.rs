@@ -4,7 +4,7 @@ use ledgerline_event_store::EventReader as _;
 use ledgerline_schemas::config::EntityKind;
 use ledgerline_schemas::document::Document;
 use ledgerline_schemas::event::access::{
-    AccessDenied, AccessHistoryViewed, AccessLogRead, AccessQueryRun,
+    AccessDenied, AccessHistoryViewed, AccessLogRead, AccessQueryRun, AccessRevealed,
 };
 use ledgerline_schemas::event::flow::{FlowEnded, FlowExit, FlowStarted};
 use ledgerline_schemas::event::interaction::{
@@ -132,7 +132,10 @@ fn every_read_and_refusal_is_in_the_access_log() {
     script.at(2, AccessHistoryViewed { principal: principal(), interaction_id: CALL });
     let (action, reason) = ("sql_query".to_owned(), "no".to_owned());
     script.at(3, AccessDenied { principal: String::new(), action, reason });
-    script.at(4, created(CALL));
+    let fields = vec!["7:message.received:body".to_owned()];
+    let reason = "complaint 4711".to_owned();
+    script.at(4, AccessRevealed { principal: principal(), interaction_id: CALL, reason, fields });
+    script.at(5, created(CALL));
     let columns = [
         "position",
         "event_type",
@@ -151,6 +154,8 @@ fn every_read_and_refusal_is_in_the_access_log() {
         "read_from",
         "backward",
         "events_max",
+        "reveal_reason",
+        "revealed_fields",
         "denied_action",
         "denied_reason",
     ];
@@ -161,10 +166,12 @@ fn every_read_and_refusal_is_in_the_access_log() {
     assert_eq!(
         told,
         [
-            "1 access.query_run ann pgwire ok ab 7 3 [\"offer\",\"queue_leg\"] [\"origin\"] - - - - - - - - -",
-            "2 access.log_read ann kurrentdb - - 1 - - - - read $all - end true 10 - -",
-            "3 access.history_viewed ann - - - - - - - CALL - - - - - - - -",
-            "4 access.denied  - denied - - - - - - - - - - - - sql_query no",
+            "1 access.query_run ann pgwire ok ab 7 3 [\"offer\",\"queue_leg\"] [\"origin\"] - - - - - - - - - - -",
+            "2 access.log_read ann kurrentdb - - 1 - - - - read $all - end true 10 - - - -",
+            "3 access.history_viewed ann - - - - - - - CALL - - - - - - - - - -",
+            "4 access.denied  - denied - - - - - - - - - - - - - - sql_query no",
+            "5 access.revealed ann - - - - - - - CALL - - - - - - complaint 4711 \
+             [\"7:message.received:body\"] - -",
         ]
     );
 }

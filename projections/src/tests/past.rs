@@ -19,6 +19,7 @@ use crate::error::ProjectionError;
 use crate::manifest::{Manifest, sha256};
 use crate::past::{Past, Wanted};
 use crate::projections::Options;
+use crate::rights::Rights;
 use crate::table::Row;
 use crate::tables;
 use crate::tests::script::{Script, advance, open, options, rows};
@@ -100,7 +101,8 @@ fn changed(
     to: Position,
     rows: &mut BTreeMap<Arc<str>, Row>,
 ) {
-    let wanted = Wanted { table, from, to, key: None, changes_max: usize::MAX };
+    let wanted =
+        Wanted { table, from, to, key: None, rights: Rights::Whole, changes_max: usize::MAX };
     let mut last = from;
     for change in past.changes(&wanted, ON).expect("changes") {
         assert!(change.position > from && change.position >= last && change.position <= to);
@@ -149,6 +151,7 @@ fn one_rows_story_and_no_more_changes_than_asked_for() {
         from: Position::START,
         to: head,
         key: Some(key.clone()),
+        rights: Rights::Whole,
         changes_max: 2,
     };
     let story = past.changes(&wanted, ON).expect("changes");

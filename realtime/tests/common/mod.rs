@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use futures::channel::mpsc;
 use futures::future::BoxFuture;
 use ledgerline_access::{Principal, Role};
+use ledgerline_projections::rights::Directory;
 use ledgerline_projections::{
     ChangeBatch, ColumnDef, ColumnType, Dimension, Row, RowChange, TableDef, Value,
 };
@@ -229,13 +230,17 @@ impl FeedSource for TestFeed {
             position: Position(inner.position),
             rows: inner.rows.clone(),
         };
-        Box::pin(std::future::ready(Some(Follow { live, batches: receiver.boxed() })))
+        Box::pin(std::future::ready(Some(Follow {
+            live,
+            directory: Directory::default(),
+            batches: receiver.boxed(),
+        })))
     }
 }
 
 pub fn principal(org_id: OrgId, role: Role) -> Principal {
     let roles = [role].into();
-    Principal { org_id, subject: "someone".to_owned(), roles, user_id: None }
+    Principal { org_id, subject: "someone".to_owned(), roles, user_id: None, user_profile_id: None }
 }
 
 /// The rows a client keeps, fed with frames as they come.

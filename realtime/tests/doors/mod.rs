@@ -55,7 +55,8 @@ impl Server {
             org_id,
             subject: "someone".to_owned(),
             roles: BTreeSet::from([role]),
-            user_id: Some(UserId::from_u128(1)),
+            user_id: (role == Role::Agent).then(|| UserId::from_u128(1)),
+            user_profile_id: None,
             ttl_s: 600,
         };
         self.issuer.issue(&grant).unwrap()

@@ -1,11 +1,11 @@
 //! Rules that a configuration document must keep; each refusal names the field.
 
 use ledgerline_schemas::config::{
-    AgentSkill, Entity, EntryPoint, MultimediaProfile, Queue, RoutingType, Skill, SkillProfile,
-    SkillType, SkillValue, Team, TeamType,
+    AgentSkill, Entity, EntryPoint, Granted, MultimediaProfile, Queue, ResourceCollection,
+    RoutingType, Skill, SkillProfile, SkillType, SkillValue, Team, TeamType, UserProfile,
 };
 use ledgerline_schemas::id::{EntityId, EntryPointId, QueueId};
-use ledgerline_schemas::limits::{GROUPS_MAX, NAME_CHARS_MAX, REQUIREMENTS_MAX};
+use ledgerline_schemas::limits::{GROUPS_MAX, NAME_CHARS_MAX, PROFILE_LIST_MAX, REQUIREMENTS_MAX};
 
 use crate::flow::validate;
 use crate::rejection::{Rejection, RejectionCode};
@@ -33,6 +33,8 @@ pub(super) fn check(config: &Config, id: EntityId, entity: &Entity) -> Result<()
         Entity::Queue(it) => check_queue(config, QueueId::new(id.uuid()), it),
         Entity::EntryPoint(it) => check_entry_point(config, EntryPointId::new(id.uuid()), it),
         Entity::Flow(it) => validate::check(it),
+        Entity::UserProfile(it) => check_user_profile(it),
+        Entity::ResourceCollection(it) => check_collection(it),
         _ => Ok(()),
     }
 }
@@ -162,6 +164,47 @@ fn check_entry_point(
             let name = config.entry_points.get(other).map_or("", |entry| entry.name.as_str());
             return Err(invalid(format!("numbers: {number:?} leads to entry point {name:?}")));
         }
+    }
+    Ok(())
+}
+
+fn check_user_profile(profile: &UserProfile) -> Result<(), Rejection> {
+    check_listed("sites", &profile.sites)?;
+    check_listed("teams", &profile.teams)?;
+    check_listed("queues", &profile.queues)?;
+    check_listed("entry_points", &profile.entry_points)?;
+    check_length("resource_collections", profile.resource_collections.len())?;
+    check_length("masked_columns", profile.masked_columns.len())?;
+    // Which columns there are is not known here: a mask of one that is not there hides everything.
+    for mask in &profile.masked_columns {
+        let mut parts = mask.split('.');
+        let is_name = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_lowercase())
+                && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
+        if !parts.by_ref().take(2).all(is_name) || parts.next().is_some() {
+            return Err(invalid(format!(
+                "masked_columns: {mask:?} is neither column nor table.column"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_collection(collection: &ResourceCollection) -> Result<(), Rejection> {
+    check_listed("sites", &collection.sites)?;
+    check_listed("teams", &collection.teams)?;
+    check_listed("queues", &collection.queues)?;
+    check_listed("entry_points", &collection.entry_points)
+}
+
+fn check_listed<T: Ord + Copy>(field: &str, granted: &Granted<T>) -> Result<(), Rejection> {
+    check_length(field, granted.listed().count())
+}
+
+fn check_length(field: &str, found: usize) -> Result<(), Rejection> {
+    if found > PROFILE_LIST_MAX {
+        return Err(invalid(format!("{field}: has {found}, the limit is {PROFILE_LIST_MAX}")));
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ledgerline_schemas::Position;
 use ledgerline_schemas::config::{
-    AuxCode, AuxCodeKind, Entity, EntityKind, EntryPoint, Flow, MultimediaProfile, Queue, Site,
-    Skill, SkillProfile, Team, User,
+    AuxCode, AuxCodeKind, Entity, EntityKind, EntryPoint, Flow, Granted, MultimediaProfile, Named,
+    Queue, Site, Skill, SkillProfile, Team, User,
 };
 use ledgerline_schemas::document::Document;
 use ledgerline_schemas::id::{
@@ -13,6 +13,7 @@ use ledgerline_schemas::id::{
     SkillProfileId, TeamId, UserId,
 };
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// One stored entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,7 +160,13 @@ impl Config {
 
     fn derive(&mut self, id: EntityId, kind: EntityKind, version: u32, document: &Document) {
         let uuid = id.uuid();
-        let Ok(entity) = Entity::parse(kind, document) else { return };
+        let Ok(entity) = Entity::parse(kind, document) else {
+            // It keeps its name, so that a document that does fit can take its place.
+            if let Ok(named) = document.parse::<Named>() {
+                self.names.insert((kind, named.name), id);
+            }
+            return;
+        };
         self.names.insert((kind, entity.name()), id);
         match entity {
             Entity::Site(it) => drop(self.sites.insert(SiteId::new(uuid), it)),
@@ -191,7 +198,7 @@ impl Config {
                 self.entry_points.insert(entry_point_id, it);
             }
             Entity::Flow(it) => drop(self.flows.insert((FlowId::new(uuid), version), it)),
-            Entity::Other(..) => {}
+            Entity::UserProfile(_) | Entity::ResourceCollection(_) | Entity::Other(..) => {}
         }
     }
 
@@ -199,8 +206,8 @@ impl Config {
     fn forget(&mut self, id: EntityId) {
         let Some(record) = self.entities.get(&id) else { return };
         let (kind, version, uuid) = (record.kind, record.version, id.uuid());
-        if let Ok(entity) = Entity::parse(kind, &record.document) {
-            self.names.remove(&(kind, entity.name()));
+        if let Ok(named) = record.document.parse::<Named>() {
+            self.names.remove(&(kind, named.name));
         }
         match kind {
             EntityKind::Site => drop(self.sites.remove(&SiteId::new(uuid))),
@@ -309,6 +316,19 @@ impl Config {
                 if let Some(id) = it.skill_profile_id {
                     found.push(("skill_profile_id", EntityKind::SkillProfile, id.uuid()));
                 }
+                if let Some(id) = it.user_profile_id {
+                    found.push(("user_profile_id", EntityKind::UserProfile, id.uuid()));
+                }
+            }
+            Entity::UserProfile(it) => {
+                places(&it.sites, &it.teams, &it.queues, &it.entry_points, &mut found);
+                for id in &it.resource_collections {
+                    let kind = EntityKind::ResourceCollection;
+                    found.push(("resource_collections", kind, id.uuid()));
+                }
+            }
+            Entity::ResourceCollection(it) => {
+                places(&it.sites, &it.teams, &it.queues, &it.entry_points, &mut found);
             }
             Entity::SkillProfile(it) => {
                 for skill in &it.skills {
@@ -337,4 +357,19 @@ impl Config {
         }
         found.into_iter().map(|(field, kind, uuid)| (field, kind, EntityId::new(uuid))).collect()
     }
+}
+
+/// The places that a profile or a collection lists.
+fn places(
+    sites: &Granted<SiteId>,
+    teams: &Granted<TeamId>,
+    queues: &Granted<QueueId>,
+    entry_points: &Granted<EntryPointId>,
+    found: &mut Vec<(&'static str, EntityKind, Uuid)>,
+) {
+    found.extend(sites.listed().map(|id| ("sites", EntityKind::Site, id.uuid())));
+    found.extend(teams.listed().map(|id| ("teams", EntityKind::Team, id.uuid())));
+    found.extend(queues.listed().map(|id| ("queues", EntityKind::Queue, id.uuid())));
+    let ids = entry_points.listed();
+    found.extend(ids.map(|id| ("entry_points", EntityKind::EntryPoint, id.uuid())));
 }

@@ -133,6 +133,14 @@ fn documents_that_break_a_rule_are_refused_with_the_field() {
         ),
         (EntityKind::EntryPoint, "flow_id", entry_point("voice", "200", "nowhere")),
         (EntityKind::EntryPoint, "numbers", entry_point("voice", "100", "main")),
+        (EntityKind::UserProfile, "queues", json!({"queues": [queue("nowhere")]})),
+        (EntityKind::UserProfile, "teams", json!({"teams": [site]})),
+        (EntityKind::UserProfile, "everything", json!({"modules": ["everything"]})),
+        (EntityKind::UserProfile, "masked_columns", json!({"masked_columns": ["a.b.c"]})),
+        (EntityKind::UserProfile, "masked_columns", json!({"masked_columns": ["Agent"]})),
+        (EntityKind::UserProfile, "resource_collections", json!({"resource_collections": [site]})),
+        (EntityKind::ResourceCollection, "sites", json!({"sites": [team("one")]})),
+        (EntityKind::User, "user_profile_id", json!({"user_profile_id": site})),
     ];
     let mut scenario = Scenario::new();
     for (kind, field, document) in cases {
@@ -179,6 +187,32 @@ fn what_is_referred_to_or_used_is_not_deleted() {
         .then(&["config.entry_point.deleted"])
         .when(delete(EntityKind::Flow, "main"))
         .then(&["config.flow.deleted"]);
+}
+
+#[test]
+fn a_profile_that_somebody_has_is_not_deleted_nor_what_it_grants() {
+    let site = entity(EntityKind::Site, "tokyo");
+    let profile = entity(EntityKind::UserProfile, "p");
+    Scenario::new()
+        .when(put(EntityKind::UserProfile, "p", json!({"sites": [site], "queues": "all"})))
+        .then(&["config.user_profile.created"])
+        .given([put(EntityKind::User, "eve", json!({"user_profile_id": profile}))])
+        .when(delete(EntityKind::UserProfile, "p"))
+        .then_refused(RejectionCode::Conflict, "user_profile_id of user")
+        .given([put(EntityKind::User, "eve", json!({}))])
+        .when(delete(EntityKind::UserProfile, "p"))
+        .then(&["config.user_profile.deleted"]);
+    Scenario::empty()
+        .given([
+            put(EntityKind::Site, "osaka", json!({})),
+            put(
+                EntityKind::UserProfile,
+                "p",
+                json!({"sites": [entity(EntityKind::Site, "osaka")]}),
+            ),
+        ])
+        .when(delete(EntityKind::Site, "osaka"))
+        .then_refused(RejectionCode::Conflict, "sites of user_profile");
 }
 
 #[test]

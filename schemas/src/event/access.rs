@@ -13,7 +13,7 @@ use crate::id::{CommandId, InteractionId, KeyId, SubjectId};
 pub struct AccessQueryRun {
     /// Token subject or database user.
     pub principal: String,
-    /// `http`, `pgwire`, `cli`.
+    /// `http`, `pgwire`, `flight_sql`, `cli`.
     pub door: String,
     /// Hash of the query text, lower-case hex.
     pub sql_sha256: String,
@@ -69,6 +69,21 @@ pub struct AccessHistoryViewed {
     pub principal: String,
     /// The interaction.
     pub interaction_id: InteractionId,
+}
+
+/// Somebody was shown what is sealed in an interaction.
+///
+/// Event type `access.revealed`. On the log before anything is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessRevealed {
+    /// Token subject.
+    pub principal: String,
+    /// The interaction.
+    pub interaction_id: InteractionId,
+    /// Why, as the principal put it. Never a personal value itself.
+    pub reason: String,
+    /// What was shown: `position:type:field` of each value, those of erased persons left out.
+    pub fields: Vec<String>,
 }
 
 /// Somebody was refused.

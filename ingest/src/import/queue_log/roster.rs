@@ -73,6 +73,7 @@ impl<'a> Roster<'a> {
                     multimedia_profile_id: None,
                     skill_profile_id: None,
                     default_dn: None,
+                    user_profile_id: None,
                     active: true,
                 };
                 self.make(EntityKind::User, name, &user, pipeline).await?;

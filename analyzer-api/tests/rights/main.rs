@@ -1,0 +1,20 @@
+//! Row and column access: what a user profile grants is all that SQL shows, whatever is asked.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod ask;
+mod differential;
+mod leaks;
+mod past;
+mod random;
+mod sql;
+mod world;

@@ -1,0 +1,62 @@
+//! Configuration under a user profile: the whole of it, or none.
+//!
+//! Here entities are read and written as they are, with no rows left out. So a profile opens this door only if it
+//! opens the module and grants every place. The tables of configuration show the granted part.
+
+use ledgerline_access::Action;
+use ledgerline_schemas::config::{EntityKind, Module, User, UserProfile};
+use ledgerline_schemas::id::EntityId;
+use serde::de::DeserializeOwned;
+
+use crate::http::Caller;
+use crate::http::port::EntityKey;
+use crate::http::problem::Problem;
+
+/// Refuses what the policy or a user profile does not allow.
+///
+/// # Errors
+/// 403, naming the action or the profile.
+pub(super) async fn require(caller: &Caller, action: Action) -> Result<(), Problem> {
+    caller.require(action)?;
+    let mut profiles = Vec::new();
+    if let Some(user_id) = caller.principal.user_id {
+        let user: User = found(caller, EntityKind::User, EntityId::new(user_id.uuid())).await?;
+        if !user.active {
+            return Err(Problem::forbidden("the token's user is switched off"));
+        }
+        profiles.extend(user.user_profile_id);
+    }
+    profiles.extend(caller.principal.user_profile_id);
+    for id in profiles {
+        let id = EntityId::new(id.uuid());
+        let profile: UserProfile = found(caller, EntityKind::UserProfile, id).await?;
+        if !opens_all(&profile) {
+            return Err(Problem::forbidden(format!(
+                "the user profile {:?} does not open the configuration as a whole",
+                profile.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn opens_all(profile: &UserProfile) -> bool {
+    profile.active
+        && profile.modules.includes(Module::Configuration)
+        && profile.masked_columns.is_empty()
+        && profile.sites.is_all()
+        && profile.teams.is_all()
+        && profile.queues.is_all()
+        && profile.entry_points.is_all()
+}
+
+/// An entity that rights rest on; without it there are none.
+async fn found<T: DeserializeOwned>(
+    caller: &Caller,
+    kind: EntityKind,
+    id: EntityId,
+) -> Result<T, Problem> {
+    let view = caller.organization.engine.entity(kind, EntityKey::Id(id)).await?;
+    view.and_then(|view| view.document.parse().ok())
+        .ok_or_else(|| Problem::forbidden(format!("the token's {} is gone", kind.name())))
+}
