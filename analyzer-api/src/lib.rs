@@ -15,6 +15,7 @@
 //! * Every question, refusal and history view is an event before its answer is complete.
 
 pub mod analyzer;
+mod backends;
 pub mod custody;
 mod engine;
 mod error;

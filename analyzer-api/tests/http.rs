@@ -223,11 +223,6 @@ async fn the_refusals() {
         ("SELECT * FROM queue_leg TABLESAMPLE BERNOULLI (1)", 400, "not_supported"),
         ("SELECT * FROM queue_leg FOR UPDATE", 400, "not_supported"),
         ("SELECT * FROM (SELECT * FROM queue_leg FOR SHARE) x", 400, "not_supported"),
-        (
-            "WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT 1 FROM r) SELECT * FROM r",
-            400,
-            "not_supported",
-        ),
         ("SELECT 1 FETCH FIRST 1 ROWS WITH TIES", 400, "not_supported"),
         ("SELECT * FROM read_csv('/etc/passwd')", 400, "unknown_function"),
         ("SELECT * FROM '/etc/passwd'", 400, "unknown_table"),

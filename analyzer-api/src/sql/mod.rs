@@ -7,8 +7,10 @@
 mod array;
 pub(crate) mod correlate;
 pub(crate) mod guard;
+mod instant;
 pub(crate) mod names;
 pub(crate) mod rewrite;
+pub(crate) mod round;
 
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
