@@ -19,7 +19,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::backends::Backends;
 use crate::error::QueryError;
+use crate::govern::cooperate::cooperating;
 use crate::govern::files::{TableFiles, TableFilesOnly};
 use crate::govern::memory::QueryPool;
 use crate::govern::spill::Spills;
@@ -47,6 +49,7 @@ struct Inner {
     past: Arc<Semaphore>,
     spills: Arc<Spills>,
     statics: Arc<StaticCatalog>,
+    backends: Arc<Backends>,
     threads: Threads,
 }
 
@@ -93,9 +96,9 @@ impl Engine {
         let past = Arc::new(Semaphore::new(limits.past_max.max(1)));
         let statics = Arc::new(StaticCatalog::load()?);
         let threads = Threads(Some(runtime));
-        Ok(Self {
-            inner: Arc::new(Inner { limits, base, memory, turns, past, spills, statics, threads }),
-        })
+        let backends = Arc::default();
+        let inner = Inner { limits, base, memory, turns, past, spills, statics, backends, threads };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The bounds in force.
@@ -106,6 +109,10 @@ impl Engine {
 
     pub(crate) fn statics(&self) -> &Arc<StaticCatalog> {
         &self.inner.statics
+    }
+
+    pub(crate) fn backends(&self) -> &Arc<Backends> {
+        &self.inner.backends
     }
 
     /// A run-time for one query: own memory limit, own files, shared caches.
@@ -182,7 +189,7 @@ impl Engine {
         let task = runtime.spawn(async move {
             let started = async {
                 let state = session.state();
-                let physical = state.create_physical_plan(&plan.logical).await?;
+                let physical = cooperating(state.create_physical_plan(&plan.logical).await?)?;
                 let schema = physical.schema();
                 Ok::<_, DataFusionError>((schema, execute_stream(physical, state.task_ctx())?))
             };

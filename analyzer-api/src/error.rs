@@ -38,6 +38,9 @@ pub enum QueryError {
     /// A value could not be computed.
     #[error("{0}")]
     Value(String),
+    /// A division by zero.
+    #[error("division by zero")]
+    DivisionByZero,
     /// The deadline passed.
     #[error("the query ran longer than {0} ms")]
     Deadline(u128),
@@ -84,7 +87,7 @@ impl QueryError {
             Self::Table(_) => "unknown_table",
             Self::Function(_) => "unknown_function",
             Self::Plan(_) => "invalid_query",
-            Self::Value(_) => "invalid_value",
+            Self::Value(_) | Self::DivisionByZero => "invalid_value",
             Self::Deadline(_) => "deadline_exceeded",
             Self::Rows(_) => "too_many_rows",
             Self::Bytes(_) => "too_many_bytes",
@@ -109,6 +112,7 @@ impl QueryError {
             Self::Function(_) => "42883",
             Self::Plan(_) => "42000",
             Self::Value(_) => "22000",
+            Self::DivisionByZero => "22012",
             Self::Deadline(_) | Self::Cancelled => "57014",
             Self::Rows(_) | Self::Bytes(_) | Self::TooLong { .. } => "54000",
             Self::Memory(_) => "53200",
@@ -180,6 +184,7 @@ fn from_root(root: &DataFusionError) -> QueryError {
             None => QueryError::Value(text.clone()),
         },
         DataFusionError::ArrowError(error, _) => match error.as_ref() {
+            ArrowError::DivideByZero => QueryError::DivisionByZero,
             ArrowError::ExternalError(inner) => external(inner.as_ref()),
             // What a spill file refuses comes back through the writer of Arrow.
             ArrowError::IoError(_, error) => match error.get_ref() {

@@ -19,6 +19,7 @@
 
 pub mod analyzer;
 mod audit;
+mod backends;
 pub mod custody;
 mod describe;
 mod engine;

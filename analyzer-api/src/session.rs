@@ -21,6 +21,7 @@ use ledgerline_access::Principal;
 use ledgerline_projections::{Rights, Snapshot, TableDef};
 use ledgerline_schemas::Position;
 
+use crate::backends::Settings;
 use crate::engine::{Engine, renamed};
 use crate::error::QueryError;
 use crate::functions::{self, gapfill, session, single_value};
@@ -29,7 +30,7 @@ use crate::past;
 use crate::pg;
 use crate::ports::{may_measure, may_read_event_log};
 use crate::rights::{Grants, MaskedColumns};
-use crate::sql::{guard, names, rewrite};
+use crate::sql::{guard, names, rewrite, round};
 use crate::table::{SnapshotTable, location};
 use crate::views::{self, View};
 
@@ -50,6 +51,10 @@ pub(crate) struct Identity {
     pub(crate) database: String,
     pub(crate) position: Position,
     pub(crate) backend_pid: i32,
+    /// Whose connections it may end.
+    pub(crate) principal: Principal,
+    /// What its connection has set.
+    pub(crate) settings: Settings,
 }
 
 /// A planned statement.
@@ -145,8 +150,18 @@ impl SqlSession {
             database: DATABASE.to_owned(),
             position: snapshot.position,
             backend_pid,
+            principal: principal.clone(),
+            settings: engine.backends().settings(backend_pid),
         };
-        let model = Arc::new(pg::model::Model::new(&visible, &views, principal, rights, &identity));
+        let connections = engine.backends().of(principal);
+        let model = Arc::new(pg::model::Model::new(
+            &visible,
+            &views,
+            principal,
+            rights,
+            &identity,
+            connections,
+        ));
         let pg_catalog =
             Arc::new(pg::PgCatalog::new(Arc::clone(engine.statics()), Arc::clone(&model)));
         let pg_tables = pg_catalog.table_names().into_iter().collect();
@@ -166,12 +181,13 @@ impl SqlSession {
             .with_config(config)
             .with_runtime_env(engine.query_runtime(TableFiles::new(&files))?)
             .with_default_features()
+            .with_analyzer_rule(round::rule())
             .build();
         for aggregate in functions::aggregates() {
             state.register_udaf(aggregate)?;
         }
         state.register_udaf(Arc::new(single_value::aggregate()))?;
-        for function in session::functions(&identity)
+        for function in session::functions(&identity, engine.backends())
             .into_iter()
             .chain(functions::scalars())
             .chain(pg::functions::all(&model, engine.statics()))

@@ -62,10 +62,10 @@ async fn a_row_is_what_it_was_at_any_instant() {
     }
     let quote = "/v1/audit/state/queue_leg/'%20or%20'1'='1";
     assert_eq!(it.refused(quote).await.0, 404);
-    // A key of two columns, one of them an instant.
+    // A key of several columns, one of them an instant.
     let body = it
         .get(&format!(
-            "/v1/audit/state/queue_interval/1970-01-01T00:00:00Z%7C{}%7Cvoice",
+            "/v1/audit/state/queue_interval/1970-01-01T00:00:00Z%7C{}%7Cvoice%7C2",
             QueueId::from_u128(4)
         ))
         .await;

@@ -266,3 +266,126 @@ async fn a_client_that_leaves_stops_its_query() {
         watch.changed().await.unwrap();
     }
 }
+
+/// What never ends by itself.
+const ENDLESS: &str =
+    "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+
+fn code(error: &tokio_postgres::Error) -> &str {
+    error.code().map_or("", |code| code.code())
+}
+
+/// With one thread to compute on, a question that was stopped and goes on leaves none for the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_join_gives_its_thread_back() {
+    let server = server_with(Limits { threads: 1, ..Limits::default() }).await;
+    let client = server.connect("acme-analyst").await;
+    client.batch_execute("SET statement_timeout = '100ms'").await.unwrap();
+    let endless_recursion =
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r";
+    for sql in [ENDLESS, endless_recursion] {
+        let error = client.query(sql, &[]).await.unwrap_err();
+        assert_eq!(code(&error), "57014", "{sql}: {error}");
+    }
+    client.batch_execute("RESET statement_timeout").await.unwrap();
+    assert_eq!(client.query_one("SELECT 1", &[]).await.unwrap().get::<_, i64>(0), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_connection_sets_is_its_own() {
+    let server = server().await;
+    let (first, second) =
+        (server.connect("acme-analyst").await, server.connect("acme-analyst").await);
+    first
+        .batch_execute("SET application_name = 'report'; SET statement_timeout TO 5000")
+        .await
+        .unwrap();
+    let show = async |client: &Client, sql: &str| -> String {
+        client.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    assert_eq!(show(&first, "SHOW application_name").await, "report");
+    assert_eq!(show(&first, "SELECT current_setting('statement_timeout')").await, "5000");
+    assert_eq!(show(&second, "SHOW application_name").await, "");
+    assert_eq!(show(&second, "SELECT current_setting('statement_timeout')").await, "0");
+    let set = "SELECT set_config('application_name', 'again', false)";
+    assert_eq!(show(&first, set).await, "again");
+    assert_eq!(show(&first, "SHOW application_name").await, "again");
+    first.batch_execute("DISCARD ALL").await.unwrap();
+    assert_eq!(show(&first, "SHOW application_name").await, "");
+    for refused in ["SET timezone = 'Europe/Brussels'", "SET datafusion.execution.batch_size = 1"] {
+        assert!(first.batch_execute(refused).await.is_err(), "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_ends_its_own_connections_only() {
+    let server = server().await;
+    let (victim, own) =
+        (server.connect("acme-analyst").await, server.connect("acme-analyst").await);
+    let (other, namesake) =
+        (server.connect("acme-auditor").await, server.connect("globex-analyst").await);
+    let pid: i32 = victim.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let seen = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
+    let end = format!("SELECT pg_terminate_backend({pid})");
+    for stranger in [&other, &namesake] {
+        assert_eq!(stranger.query_one(&seen, &[]).await.unwrap().get::<_, i64>(0), 0);
+        assert!(!stranger.query_one(&end, &[]).await.unwrap().get::<_, bool>(0));
+    }
+    assert_eq!(own.query_one(&seen, &[]).await.unwrap().get::<_, i64>(0), 1);
+    own.batch_execute(&format!("EXPLAIN {end}")).await.unwrap();
+    assert!(victim.query_one("SELECT 1", &[]).await.is_ok(), "EXPLAIN does nothing");
+    assert!(own.query_one(&end, &[]).await.unwrap().get::<_, bool>(0));
+    while victim.query_one("SELECT 1", &[]).await.is_ok() {}
+    assert!(victim.is_closed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_is_read_piece_by_piece() {
+    let server = server().await;
+    let client = server.connect("acme-analyst").await;
+    let declare = "DECLARE c CURSOR FOR SELECT value FROM generate_series(1, 20000) AS g(value)";
+    client.batch_execute(&format!("BEGIN; {declare}")).await.unwrap();
+    let mut values = Vec::new();
+    for sql in
+        ["FETCH 3 FROM c", "FETCH NEXT FROM c", "FETCH FORWARD 9000 FROM c", "FETCH ALL FROM c"]
+    {
+        let rows = client.query(sql, &[]).await.unwrap();
+        values.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
+        assert!(sql != "FETCH 3 FROM c" || values.len() == 3);
+    }
+    values.sort_unstable();
+    assert!(values.iter().copied().eq(1..=20_000), "{} rows", values.len());
+    assert!(client.query("FETCH 1 FROM c", &[]).await.unwrap().is_empty());
+    let again = client.batch_execute(declare).await.unwrap_err();
+    assert_eq!(code(&again), "42P03", "{again}");
+    let backward = client.batch_execute("FETCH PRIOR FROM c").await.unwrap_err();
+    assert_eq!(code(&backward), "55000", "{backward}");
+    client.batch_execute("COMMIT").await.unwrap();
+    let gone = client.batch_execute("FETCH 1 FROM c").await.unwrap_err();
+    assert_eq!(code(&gone), "34000", "the transaction ended it: {gone}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_type_of_a_parameter_comes_from_the_client_the_statement_or_its_place() {
+    let server = server().await;
+    let client = server.connect("acme-analyst").await;
+    let types = async |sql: &str, declared: &[Type]| -> Vec<Type> {
+        client.prepare_typed(sql, declared).await.unwrap().params().to_vec()
+    };
+    assert_eq!(types("SELECT $1", &[]).await, [Type::TEXT]);
+    assert_eq!(types("SELECT $1", &[Type::INT2]).await, [Type::INT2]);
+    assert_eq!(
+        types("SELECT $1::timestamptz, $2::numeric(9,2)", &[]).await,
+        [Type::TIMESTAMPTZ, Type::NUMERIC]
+    );
+    let placed = "SELECT 1 FROM queue_leg WHERE queue = $1 AND threshold_ms > $2 AND entered_at < $3 LIMIT $4";
+    assert_eq!(types(placed, &[]).await, [Type::TEXT, Type::INT8, Type::TIMESTAMPTZ, Type::INT8]);
+    let listed = "SELECT count(*) FROM queue_leg WHERE queue = ANY($1) AND threshold_ms = ANY($2)";
+    assert_eq!(types(listed, &[]).await, [Type::TEXT_ARRAY, Type::INT8_ARRAY]);
+    let row =
+        client.query_one(listed, &[&vec!["sales", "a,b"], &vec![20_000_i64, 1]]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 4);
+    let row =
+        client.query_one("SELECT $1::bytea, '\\x00ff'::bytea", &[&&b"\x00\xff"[..]]).await.unwrap();
+    assert_eq!(row.get::<_, Vec<u8>>(0), row.get::<_, Vec<u8>>(1));
+}

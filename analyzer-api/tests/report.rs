@@ -328,7 +328,7 @@ async fn a_mistake_in_a_definition_is_named() {
         ),
         (
             json!({"measures": [{"name": "n", "sql": "count(*) from queue_leg --"}]}),
-            "measures[0].sql: is an expression and then 'FROM'",
+            "measures[0].sql: is an expression and then 'from'",
         ),
         (
             json!({"measures": [{"name": "n", "sql": "count(*); select 1"}]}),

@@ -5,6 +5,8 @@
 //! checksums have to be those of tables that are built from nothing. Rounds: `LEDGERLINE_KILLS` (default 10),
 //! seed: `LEDGERLINE_SEED`.
 
+#![allow(clippy::expect_used, reason = "a test helper that cannot go on should fail the test")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

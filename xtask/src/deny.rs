@@ -89,16 +89,39 @@ fn lock_file() -> Result<(), String> {
     Ok(())
 }
 
-/// Licences allowed, read from `deny.toml` so that there is one list.
-fn allowed() -> Result<Vec<String>, String> {
-    let text = std::fs::read_to_string(root().join("deny.toml"))
-        .map_err(|error| format!("deny.toml: {error}"))?;
-    let list = text
-        .split("allow = [")
-        .nth(1)
-        .and_then(|rest| rest.split(']').next())
-        .ok_or("deny.toml has no list of allowed licences")?;
-    Ok(list.split('"').skip(1).step_by(2).map(str::to_owned).collect())
+/// Licences allowed for every crate, and those that one crate may have besides.
+struct Allowed {
+    all: Vec<String>,
+    besides: Vec<(String, Vec<String>)>,
+}
+
+fn quoted(text: &str) -> Vec<String> {
+    text.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+impl Allowed {
+    /// Read from `deny.toml`, so that there is one list.
+    fn read() -> Result<Self, String> {
+        let text = std::fs::read_to_string(root().join("deny.toml"))
+            .map_err(|error| format!("deny.toml: {error}"))?;
+        let list = text
+            .split("\nallow = [")
+            .nth(1)
+            .and_then(|rest| rest.split(']').next())
+            .ok_or("deny.toml has no list of allowed licences")?;
+        let besides = text.lines().filter_map(|line| {
+            let rest = line.trim().strip_prefix("{ crate = ")?;
+            let (name, list) = rest.split_once("allow = [")?;
+            Some((quoted(name).into_iter().next()?, quoted(list)))
+        });
+        Ok(Self { all: quoted(list), besides: besides.collect() })
+    }
+
+    /// What a crate may have.
+    fn of(&self, name: &str) -> Vec<String> {
+        let own = self.besides.iter().filter(|it| it.0 == name).flat_map(|it| it.1.iter());
+        self.all.iter().chain(own).cloned().collect()
+    }
 }
 
 /// Whether an SPDX expression can be met with allowed licences. Knows AND, OR, `/` and parentheses by
@@ -115,7 +138,7 @@ fn licences() -> Result<(), String> {
         .output()
         .map_err(|error| format!("cargo metadata: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let allowed = allowed()?;
+    let allowed = Allowed::read()?;
     let mut packages = 0;
     let mut refused = Vec::new();
     // Package objects begin with their name; the licence stands among their first fields.
@@ -126,7 +149,7 @@ fn licences() -> Result<(), String> {
         packages += 1;
         let licence = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
         match licence {
-            Some(licence) if acceptable(licence, &allowed) => {}
+            Some(licence) if acceptable(licence, &allowed.of(name)) => {}
             Some(licence) => refused.push(format!("{name}: {licence}")),
             None if head.contains("\"license_file\":\"") => {
                 refused.push(format!("{name}: a licence file only"))

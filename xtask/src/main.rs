@@ -11,6 +11,7 @@ mod python;
 mod run;
 mod s3;
 mod scale_bench;
+mod sql_clients;
 mod verbs;
 
 use std::process::ExitCode;
@@ -42,6 +43,14 @@ cargo xtask <verb>
              the Fluvio carrier against a real SC and SPU, started from a fluvio-run program:
              cargo xtask fluvio-suite --fluvio-run FILE (or LEDGERLINE_FLUVIO_RUN); writes
              docs/fluvio-evidence.md. With --serve it only keeps a cluster until the end of the input
+  clients    real PostgreSQL clients (psql, JDBC, ODBC, Python, Node, dbt, Superset) against the built server;
+             installs them: cargo xtask clients [--only NAME] [--binary FILE] [--record]
+  sqllogictest
+             DataFusion's test files for PostgreSQL compatibility through our wire:
+             cargo xtask sqllogictest --data aggregate_test_100.csv [--binary FILE]
+  postgresql-goldens
+             asks a real PostgreSQL, which it starts, what our answers are compared with; writes
+             tests/clients/sql/goldens/answers.jsonl
   s3         archive, backup and restore against an S3-compatible server, which it installs
   demo-check the demo of the README, 60 seconds at 120 calls a minute
 ";
@@ -64,6 +73,9 @@ fn main() -> ExitCode {
         "flight-clients" => flight_clients::flight_clients(&rest),
         "fluvio-suite" => fluvio_suite::fluvio_suite(&rest),
         "s3" => s3::s3(),
+        "clients" => sql_clients::clients(&rest),
+        "sqllogictest" => sql_clients::sqllogictest(&rest),
+        "postgresql-goldens" => sql_clients::goldens(),
         "demo-check" => verbs::demo_check(),
         "help" | "--help" | "-h" => {
             run::say(HELP);

@@ -77,6 +77,7 @@ impl ClaimRules {
             subject: self.subject(claims)?,
             roles: self.roles(claims),
             user_id: self.user(claims, org_id)?,
+            user_profile_id: None,
         };
         Ok(Verified { principal, expires_s })
     }

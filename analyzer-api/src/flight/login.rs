@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use ledgerline_access::Principal;
+use ledgerline_access::{Principal, Refusal};
 use ring::pbkdf2;
 use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
@@ -85,8 +85,12 @@ impl Guard {
                 verifier.principal.filter(|_| holds).ok_or_else(ended)
             }
             Credentials::Bearer(token) => {
-                let verified = self.state.ports.authenticator.verify(&token);
-                verified.map_err(|error| unauthenticated(&error.to_string()))
+                let verified = self.state.ports.authenticator.verify(&token).await;
+                verified.map_err(|error| match error.refusal() {
+                    Refusal::Unauthenticated => unauthenticated(&error.to_string()),
+                    Refusal::Forbidden => Status::permission_denied(error.to_string()),
+                    Refusal::Unavailable => Status::unavailable(error.to_string()),
+                })
             }
         }
     }

@@ -50,10 +50,26 @@ pub(crate) fn function(
     returns: DataType,
     body: impl Fn(Arguments<'_>) -> Result<Cell> + Send + Sync + 'static,
 ) -> ScalarUDF {
-    let signature = Signature::one_of(
-        vec![TypeSignature::Nullary, TypeSignature::VariadicAny],
-        Volatility::Stable,
-    );
+    make(name, returns, Volatility::Stable, body)
+}
+
+/// The same for a function that does something: it is run with the query, never while it is planned.
+pub(crate) fn volatile(
+    name: &'static str,
+    returns: DataType,
+    body: impl Fn(Arguments<'_>) -> Result<Cell> + Send + Sync + 'static,
+) -> ScalarUDF {
+    make(name, returns, Volatility::Volatile, body)
+}
+
+fn make(
+    name: &'static str,
+    returns: DataType,
+    volatility: Volatility,
+    body: impl Fn(Arguments<'_>) -> Result<Cell> + Send + Sync + 'static,
+) -> ScalarUDF {
+    let signature =
+        Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], volatility);
     ScalarUDF::from(PerRow { name, returns, signature, body: Arc::new(body) })
 }
 

@@ -6,6 +6,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ScalarUDF;
 
+use super::keys;
 use super::model::{
     CLASS_OF_FUNCTIONS, CLASS_OF_TABLES, INFORMATION_SCHEMA, Model, OID, PG_CATALOG, PUBLIC,
 };
@@ -20,6 +21,8 @@ pub(crate) fn all(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scala
     functions.extend(definitions(model));
     functions.extend(sizes(model));
     functions.extend(privileges());
+    functions.push(membership(model));
+    functions.extend(super::values::all());
     functions
 }
 
@@ -40,6 +43,14 @@ fn unknown(what: &str, name: &str) -> DataFusionError {
 /// `schema.name`, `name` or `"name"` without schema and quotes.
 fn bare(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name).trim_matches('"')
+}
+
+/// The id of a table, an index or a catalog.
+fn relation(model: &Model, statics: &StaticCatalog, name: &str) -> Option<i64> {
+    let table = model.table_named(name).map(|table| table.oid);
+    table
+        .or_else(|| keys::index_named(model, name))
+        .or_else(|| super::catalogs::oid_of(statics, name))
 }
 
 /// The id of `name` by `find`: a number is an id already, an unknown name an error.
@@ -66,21 +77,19 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
         |name, returns, body: Box<dyn Fn(Arguments<'_>) -> Result<Cell> + Send + Sync>| {
             list.push(function(name, returns, body));
         };
-    let m = Arc::clone(model);
+    let (m, s) = (Arc::clone(model), Arc::clone(statics));
     add(
         "regclass_in",
         OID,
-        Box::new(move |args| {
-            id_of("relation", args, |name| m.table_named(name).map(|table| table.oid))
-        }),
+        Box::new(move |args| id_of("relation", args, |name| relation(&m, &s, name))),
     );
-    let m = Arc::clone(model);
+    let (m, s) = (Arc::clone(model), Arc::clone(statics));
     add(
         "to_regclass",
         OID,
         Box::new(move |args| {
-            let found = text(args, 0).and_then(|name| m.table_named(bare(name)));
-            Ok(found.map_or(Cell::Null, |table| Cell::Int(table.oid)))
+            let found = text(args, 0).and_then(|name| relation(&m, &s, bare(name)));
+            Ok(found.map_or(Cell::Null, Cell::Int))
         }),
     );
     let m = Arc::clone(model);
@@ -89,14 +98,24 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
         DataType::Utf8,
         Box::new(move |args| {
             Ok(int(args, 0)
-                .map(|oid| {
-                    m.table(oid).map_or_else(|| oid.to_string(), |it| it.def.name.to_owned())
+                .map(|oid| match m.table(oid) {
+                    Some(table) => table.def.name.to_owned(),
+                    None => keys::index_name(&m, oid).unwrap_or_else(|| oid.to_string()),
                 })
                 .into())
         }),
     );
     let s = Arc::clone(statics);
     add("regtype_in", OID, Box::new(move |args| id_of("type", args, |name| s.type_oid(name))));
+    let s = Arc::clone(statics);
+    add(
+        "to_regtype",
+        OID,
+        Box::new(move |args| {
+            let found = text(args, 0).and_then(|name| s.type_oid(bare(name)));
+            Ok(found.map_or(Cell::Null, Cell::Int))
+        }),
+    );
     for name in ["regtype_out", "format_type"] {
         let s = Arc::clone(statics);
         add(
@@ -144,14 +163,16 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
         );
     }
     for name in ["regproc_in", "regprocedure_in"] {
-        let m = Arc::clone(model);
+        let (m, s) = (Arc::clone(model), Arc::clone(statics));
         add(
             name,
             OID,
             Box::new(move |args| {
                 id_of("function", args, |name| {
                     let name = name.split('(').next().unwrap_or(name);
-                    m.functions.iter().find(|it| it.name == name).map(|it| it.oid)
+                    let own = m.functions.iter().find(|it| it.name == name).map(|it| it.oid);
+                    // Catalogs write no function as a dash.
+                    own.or_else(|| (name == "-").then_some(0)).or_else(|| s.function_named(name))
                 })
             }),
         );
@@ -195,7 +216,13 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
         "pg_operator_is_visible",
         "pg_collation_is_visible",
         "pg_opclass_is_visible",
+        "pg_opfamily_is_visible",
+        "pg_conversion_is_visible",
+        "pg_statistics_obj_is_visible",
         "pg_ts_config_is_visible",
+        "pg_ts_dict_is_visible",
+        "pg_ts_parser_is_visible",
+        "pg_ts_template_is_visible",
     ] {
         add(
             name,
@@ -249,11 +276,9 @@ fn descriptions(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<ScalarU
     [column, object, shared, result].into_iter().chain(arguments).collect()
 }
 
-/// Definitions: of views, and of objects that do not exist here (indexes, constraints, rules, triggers).
+/// Definitions: of views and keys, and of objects that do not exist here (rules, triggers).
 fn definitions(model: &Arc<Model>) -> Vec<ScalarUDF> {
     let mut list: Vec<ScalarUDF> = [
-        "pg_get_indexdef",
-        "pg_get_constraintdef",
         "pg_get_ruledef",
         "pg_get_triggerdef",
         "pg_get_partkeydef",
@@ -275,6 +300,15 @@ fn definitions(model: &Arc<Model>) -> Vec<ScalarUDF> {
         };
         Ok(view.and_then(|table| table.view.clone()).into())
     }));
+    let m = Arc::clone(model);
+    list.push(function("pg_get_indexdef", DataType::Utf8, move |args| {
+        let column = int(args, 1).unwrap_or_default();
+        Ok(int(args, 0).and_then(|oid| keys::index_definition(&m, oid, column)).into())
+    }));
+    let m = Arc::clone(model);
+    list.push(function("pg_get_constraintdef", DataType::Utf8, move |args| {
+        Ok(int(args, 0).and_then(|oid| keys::constraint_definition(&m, oid)).into())
+    }));
     // Expressions are stored as their text.
     list.push(function("pg_get_expr", DataType::Utf8, |args| {
         Ok(text(args, 0).map(str::to_owned).into())
@@ -282,21 +316,49 @@ fn definitions(model: &Arc<Model>) -> Vec<ScalarUDF> {
     for name in ["pg_relation_is_publishable", "pg_is_other_temp_schema"] {
         list.push(function(name, DataType::Boolean, |_| Ok(Cell::Bool(false))));
     }
-    list.push(function("element_of", DataType::Boolean, |args| {
-        let (Some(element), Some(array)) = (text(args, 0), text(args, 1)) else {
+    list.push(function("pg_my_temp_schema", OID, |_| Ok(Cell::Int(0))));
+    list.push(function("like_escape", DataType::Utf8, |args| {
+        let (Some(pattern), Some(escape)) = (text(args, 0), text(args, 1)) else {
             return Ok(Cell::Null);
         };
-        let inner = array.trim_matches(|c| "{}[]".contains(c));
-        let found = inner.split([',', ' ']).any(|one| one.trim_matches('"') == element);
-        Ok(Cell::Bool(found))
+        escaped(pattern, escape).map(Cell::Text)
     }));
-    list.push(function("pg_my_temp_schema", OID, |_| Ok(Cell::Int(0))));
     for (name, quote) in [("quote_ident", '"'), ("quote_literal", '\'')] {
         list.push(function(name, DataType::Utf8, move |args| {
             Ok(text(args, 0).map(|text| quoted(text, quote)).into())
         }));
     }
     list
+}
+
+/// A pattern of `LIKE` with another escape character, or none, as one with a backslash.
+fn escaped(pattern: &str, escape: &str) -> Result<String> {
+    let mut characters = escape.chars();
+    let (escape, more) = (characters.next(), characters.next());
+    if more.is_some() {
+        let text = "invalid escape string: it must be empty or one character";
+        return Err(DataFusionError::Execution(text.to_owned()));
+    }
+    let mut written = String::with_capacity(pattern.len());
+    let mut rest = pattern.chars();
+    while let Some(character) = rest.next() {
+        if Some(character) == escape {
+            let Some(literal) = rest.next() else {
+                let text = "LIKE pattern must not end with escape character";
+                return Err(DataFusionError::Execution(text.to_owned()));
+            };
+            if matches!(literal, '%' | '_' | '\\') {
+                written.push('\\');
+            }
+            written.push(literal);
+        } else {
+            if character == '\\' {
+                written.push('\\');
+            }
+            written.push(character);
+        }
+    }
+    Ok(written)
 }
 
 fn quoted(text: &str, quote: char) -> String {
@@ -347,6 +409,18 @@ fn pretty(bytes: i64) -> String {
     format!("{value} {unit}")
 }
 
+/// `pg_has_role([user,] role, privilege)`: whether the user is the role, or has it.
+fn membership(model: &Arc<Model>) -> ScalarUDF {
+    let m = Arc::clone(model);
+    function("pg_has_role", DataType::Boolean, move |args| {
+        let role = args.len().checked_sub(2).and_then(|at| args.get(at).copied().flatten());
+        let Some(role) = role else { return Ok(Cell::Null) };
+        let found = m.roles.iter().find(|it| it.name == role || it.oid.to_string() == role);
+        let Some(found) = found else { return Err(unknown("role", role)) };
+        Ok(Cell::Bool(found.oid == m.user_oid || m.member_of.contains(&found.oid)))
+    })
+}
+
 /// Everything visible may be read, nothing may be changed.
 fn privileges() -> Vec<ScalarUDF> {
     [
@@ -356,6 +430,12 @@ fn privileges() -> Vec<ScalarUDF> {
         "has_function_privilege",
         "has_column_privilege",
         "has_any_column_privilege",
+        "has_sequence_privilege",
+        "has_type_privilege",
+        "has_language_privilege",
+        "has_foreign_data_wrapper_privilege",
+        "has_server_privilege",
+        "has_tablespace_privilege",
     ]
     .into_iter()
     .map(|name| {

@@ -4,11 +4,14 @@
 //! tables is made here from their definitions; what PostgreSQL ships unchanged (types, operators,
 //! built-in functions) comes from `datafusion-pg-catalog`'s exports.
 
+pub(crate) mod catalogs;
 pub(crate) mod functions;
+pub(crate) mod keys;
 pub(crate) mod model;
 pub(crate) mod rows;
 pub(crate) mod statics;
 pub(crate) mod tables;
+pub(crate) mod values;
 
 use std::fmt;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use datafusion::arrow::datatypes::DataType;
 use ledgerline_access::{Principal, Role};
 use ledgerline_projections::{ColumnType, Rights, TableDef, TableSnapshot};
 
+use crate::backends::{Seen, Settings};
 use crate::functions::service_level::Definition;
 use crate::functions::{self, Kind};
 use crate::session::Identity;
@@ -71,7 +72,10 @@ pub(crate) struct Model {
     pub(crate) user_oid: i64,
     pub(crate) user: String,
     pub(crate) database: String,
-    pub(crate) backend_pid: i32,
+    /// Connections of the session's user.
+    pub(crate) connections: Vec<Seen>,
+    /// What the session's connection has set.
+    pub(crate) settings: Settings,
 }
 
 impl Model {
@@ -81,6 +85,7 @@ impl Model {
         who: &Principal,
         rights: &Rights,
         identity: &Identity,
+        connections: Vec<Seen>,
     ) -> Self {
         let told = rights.limits().is_none();
         let tables = (FIRST_TABLE..).zip(tables).map(|(oid, table)| table_entry(oid, table, told));
@@ -117,7 +122,8 @@ impl Model {
             user_oid,
             user: identity.user.clone(),
             database: identity.database.clone(),
-            backend_pid: identity.backend_pid,
+            connections,
+            settings: identity.settings.clone(),
         }
     }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Int16Array, Int32Array, Int64Array, StringArray, new_null_array,
+    ArrayRef, BooleanArray, Int16Array, Int32Array, Int64Array, ListArray, StringArray,
+    new_null_array,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Int16Type, Int32Type, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::Result;
 
@@ -17,6 +18,8 @@ pub(crate) enum Datum {
     Text(String),
     Int(i64),
     Bool(bool),
+    Smalls(Vec<i16>),
+    Ints(Vec<i32>),
 }
 
 impl From<&str> for Datum {
@@ -43,6 +46,18 @@ impl From<bool> for Datum {
     }
 }
 
+impl From<Vec<i16>> for Datum {
+    fn from(value: Vec<i16>) -> Self {
+        Self::Smalls(value)
+    }
+}
+
+impl From<Vec<i32>> for Datum {
+    fn from(value: Vec<i32>) -> Self {
+        Self::Ints(value)
+    }
+}
+
 /// A row: the columns that are not null.
 pub(crate) type Row = BTreeMap<&'static str, Datum>;
 
@@ -59,6 +74,10 @@ pub(crate) enum Kind {
     Bool,
     /// A list of text, always null here.
     Texts,
+    /// A list of small numbers.
+    Smalls,
+    /// A list of numbers.
+    Ints,
 }
 
 /// A schema from names and kinds.
@@ -71,13 +90,15 @@ pub(crate) fn schema(columns: &[(&str, Kind)]) -> SchemaRef {
             Kind::Text => DataType::Utf8,
             Kind::Bool => DataType::Boolean,
             Kind::Texts => DataType::new_list(DataType::Utf8, true),
+            Kind::Smalls => DataType::new_list(DataType::Int16, true),
+            Kind::Ints => DataType::new_list(DataType::Int32, true),
         };
         Field::new(*name, data_type, true)
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The rows in the form of the schema; columns that a row lacks, and lists, are null.
+/// The rows in the form of the schema; columns that a row lacks, and lists of text, are null.
 pub(crate) fn batch(schema: &SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
     let columns = schema
         .fields()
@@ -114,6 +135,22 @@ fn column(name: &str, data_type: &DataType, rows: &[Row]) -> Result<ArrayRef> {
         }
         DataType::Float32 | DataType::Float64 | DataType::UInt32 => {
             cast(&Int64Array::from_iter(values.map(int)), data_type)?
+        }
+        DataType::List(element) if *element.data_type() == DataType::Int16 => {
+            Arc::new(ListArray::from_iter_primitive::<Int16Type, _, _>(values.map(|value| {
+                match value {
+                    Some(Datum::Smalls(list)) => Some(list.iter().copied().map(Some)),
+                    _ => None,
+                }
+            })))
+        }
+        DataType::List(element) if *element.data_type() == DataType::Int32 => {
+            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(values.map(|value| {
+                match value {
+                    Some(Datum::Ints(list)) => Some(list.iter().copied().map(Some)),
+                    _ => None,
+                }
+            })))
         }
         _ => new_null_array(data_type, rows.len()),
     })

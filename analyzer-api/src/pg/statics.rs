@@ -24,6 +24,7 @@ pub(crate) struct StaticCatalog {
     type_names: BTreeMap<i64, String>,
     /// Result and argument types of built-in functions.
     functions: BTreeMap<i64, (i64, Vec<i64>)>,
+    function_names: BTreeMap<String, i64>,
 }
 
 impl fmt::Debug for StaticCatalog {
@@ -50,9 +51,11 @@ impl StaticCatalog {
             };
             tables.insert((*name).to_owned(), table);
         }
-        let type_names = type_names(tables.get("pg_type"))?;
+        let type_names = names(tables.get("pg_type"), "typname")?;
+        let function_names = names(tables.get("pg_proc"), "proname")?;
+        let function_names = function_names.into_iter().map(|(oid, name)| (name, oid)).collect();
         let functions = functions(tables.get("pg_proc"))?;
-        Ok(Self { tables, type_names, functions })
+        Ok(Self { tables, type_names, functions, function_names })
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
@@ -70,6 +73,11 @@ impl StaticCatalog {
             Some(element) => format!("{}[]", sql_name(element)),
             None => sql_name(name).to_owned(),
         })
+    }
+
+    /// The id of a built-in function; of several with the name, the last.
+    pub(crate) fn function_named(&self, name: &str) -> Option<i64> {
+        self.function_names.get(name).copied()
     }
 
     /// The result type of a built-in function, as SQL writes it.
@@ -147,11 +155,11 @@ fn is_empty_list(name: &str, index: usize, batches: &[RecordBatch]) -> bool {
     name.ends_with("acl") || (name.ends_with("config") && none())
 }
 
-fn type_names(table: Option<&Table>) -> Result<BTreeMap<i64, String>> {
+/// Names by id.
+fn names(table: Option<&Table>, column: &str) -> Result<BTreeMap<i64, String>> {
     let mut names = BTreeMap::new();
     for batch in table.iter().flat_map(|(_, batches)| batches) {
-        let (Some(oids), Some(texts)) =
-            (batch.column_by_name("oid"), batch.column_by_name("typname"))
+        let (Some(oids), Some(texts)) = (batch.column_by_name("oid"), batch.column_by_name(column))
         else {
             continue;
         };

@@ -4,24 +4,29 @@ use std::sync::Arc;
 
 use datafusion::error::Result;
 
+use super::catalogs;
+use super::keys;
 use super::model::{
     CLASS_OF_FUNCTIONS, CLASS_OF_TABLES, DATABASE, INFORMATION_SCHEMA, Model, OWNER, PG_CATALOG,
     PUBLIC, RoleEntry, pg_type, result_type,
 };
 use super::rows::{Kind, Row, batch, schema};
 use super::statics::{StaticCatalog, Table};
+use crate::backends::Seen;
 use crate::functions::Kind as FunctionKind;
-use crate::functions::session::{SETTINGS, setting};
+use crate::functions::session::{SETTINGS, settable, value_of};
 
 /// Their names.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 17] = [
     "pg_attribute",
     "pg_auth_members",
     "pg_authid",
     "pg_class",
+    "pg_constraint",
     "pg_database",
     "pg_description",
     "pg_extension",
+    "pg_index",
     "pg_namespace",
     "pg_proc",
     "pg_roles",
@@ -44,15 +49,17 @@ pub(crate) fn build(name: &str, model: &Model, statics: &StaticCatalog) -> Resul
         "pg_attribute" => table(ATTRIBUTE, &attributes(model))?,
         "pg_auth_members" => table(AUTH_MEMBERS, &memberships(model))?,
         "pg_authid" | "pg_roles" => table(ROLES, &roles(model))?,
-        "pg_class" => table(CLASS, &classes(model))?,
+        "pg_class" => table(CLASS, &classes(model, statics))?,
+        "pg_constraint" => table(keys::CONSTRAINT, &keys::constraints(model))?,
+        "pg_index" => table(keys::INDEX, &keys::indexes(model))?,
         "pg_database" => table(DATABASES, &[database(model)])?,
         "pg_description" => with_static(statics.table(name), DESCRIPTION, &descriptions(model))?,
         // There are no extensions; clients list them all the same.
         "pg_extension" => table(EXTENSION, &[])?,
         "pg_namespace" => table(NAMESPACE, &namespaces())?,
         "pg_proc" => with_static(statics.table(name), PROC, &functions(model))?,
-        "pg_settings" => table(SETTING, &settings())?,
-        "pg_stat_activity" => table(ACTIVITY, &[activity(model)])?,
+        "pg_settings" => table(SETTING, &settings(model))?,
+        "pg_stat_activity" => table(ACTIVITY, &activity(model))?,
         "pg_tables" => table(TABLES, &table_list(model))?,
         "pg_user" => table(USERS, &users(model))?,
         "pg_views" => table(VIEWS, &view_list(model))?,
@@ -133,13 +140,13 @@ const CLASS: &[(&str, Kind)] = &[
     ("relpartbound", Kind::Text),
 ];
 
-fn classes(model: &Model) -> Vec<Row> {
+fn classes(model: &Model, statics: &StaticCatalog) -> Vec<Row> {
     let one = |table: &super::model::Table| {
         row! {
             oid = table.oid, relname = table.def.name, relnamespace = PUBLIC, reltype = 0,
             reloftype = 0, relowner = OWNER, relam = if table.view.is_some() { 0 } else { 2 }, relfilenode = 0, reltablespace = 0,
             relpages = table.bytes / 8192, reltuples = table.rows, relallvisible = 0,
-            reltoastrelid = 0, relhasindex = false, relisshared = false, relpersistence = "p",
+            reltoastrelid = 0, relhasindex = keys::has_key(table), relisshared = false, relpersistence = "p",
             relkind = if table.view.is_some() { "v" } else { "r" }, relnatts = table.def.columns.len() as i64, relchecks = 0,
             relhasrules = false, relhastriggers = false, relhassubclass = false,
             relrowsecurity = false, relforcerowsecurity = false, relispopulated = true,
@@ -147,7 +154,21 @@ fn classes(model: &Model) -> Vec<Row> {
             relminmxid = 0,
         }
     };
-    model.tables.iter().map(one).collect()
+    let mut rows: Vec<Row> = model.tables.iter().map(one).collect();
+    rows.extend(keys::classes(model));
+    rows.extend(catalogs::all(statics).map(|(oid, name)| {
+        row! {
+            oid = oid, relname = name, relnamespace = PG_CATALOG, reltype = 0, reloftype = 0,
+            relowner = OWNER, relam = 2, relfilenode = 0, reltablespace = 0, relpages = 0,
+            reltuples = 0, relallvisible = 0, reltoastrelid = 0, relhasindex = false,
+            relisshared = false, relpersistence = "p", relkind = "r", relnatts = 0, relchecks = 0,
+            relhasrules = false, relhastriggers = false, relhassubclass = false,
+            relrowsecurity = false, relforcerowsecurity = false, relispopulated = true,
+            relreplident = "n", relispartition = false, relrewrite = 0, relfrozenxid = 0,
+            relminmxid = 0,
+        }
+    }));
+    rows
 }
 
 const ATTRIBUTE: &[(&str, Kind)] = &[
@@ -335,6 +356,8 @@ const PROC: &[(&str, Kind)] = &[
     ("proowner", Kind::Int),
     ("prokind", Kind::Text),
     ("prorettype", Kind::Int),
+    ("pronargs", Kind::Small),
+    ("proargtypes", Kind::Text),
 ];
 
 fn functions(model: &Model) -> Vec<Row> {
@@ -344,10 +367,23 @@ fn functions(model: &Model) -> Vec<Row> {
             prolang = 12, prokind = function.kind.catalog_letter(),
             prosecdef = false, proleakproof = false, proisstrict = false, proretset = function.kind == FunctionKind::Table,
             provolatile = "s", proparallel = "s", prorettype = result_type(function.result),
-            prosrc = function.name,
+            prosrc = function.name, pronargs = argument_types(function).len() as i64,
+            proargtypes = argument_types(function).join(" "),
         }
     };
     model.functions.iter().map(one).collect()
+}
+
+/// Ids of a function's argument types.
+fn argument_types(function: &super::model::Function) -> Vec<String> {
+    let arguments = function.arguments.split(", ").filter(|it| !it.is_empty());
+    arguments
+        .map(|argument| {
+            let kind = argument.split_once(' ').map_or(argument, |(_, kind)| kind);
+            let kind = kind.split(" DEFAULT").next().unwrap_or(kind).trim();
+            result_type(kind).to_string()
+        })
+        .collect()
 }
 
 const SETTING: &[(&str, Kind)] = &[
@@ -359,13 +395,24 @@ const SETTING: &[(&str, Kind)] = &[
     ("context", Kind::Text),
     ("vartype", Kind::Text),
     ("source", Kind::Text),
+    ("extra_desc", Kind::Text),
+    ("min_val", Kind::Text),
+    ("max_val", Kind::Text),
+    ("enumvals", Kind::Texts),
+    ("boot_val", Kind::Text),
+    ("reset_val", Kind::Text),
+    ("sourcefile", Kind::Text),
+    ("sourceline", Kind::Int),
+    ("pending_restart", Kind::Bool),
 ];
 
-fn settings() -> Vec<Row> {
-    let one = |name: &&str| {
+fn settings(model: &Model) -> Vec<Row> {
+    let one = |(name, default): &(&'static str, &'static str)| {
         row! {
-            name = *name, setting = setting(name).unwrap_or_default(), context = "internal",
-            vartype = "string", source = "default",
+            name = *name, setting = value_of(&model.settings, name).unwrap_or_default(),
+            category = "Ledgerline", boot_val = *default, reset_val = *default,
+            context = if settable(name).is_some() { "user" } else { "internal" },
+            vartype = "string", source = "default", pending_restart = false,
         }
     };
     SETTINGS.iter().map(one).collect()
@@ -378,18 +425,32 @@ const ACTIVITY: &[(&str, Kind)] = &[
     ("usesysid", Kind::Int),
     ("usename", Kind::Text),
     ("application_name", Kind::Text),
+    ("client_addr", Kind::Text),
+    ("client_hostname", Kind::Text),
+    ("client_port", Kind::Int),
+    ("backend_start", Kind::Text),
+    ("xact_start", Kind::Text),
+    ("query_start", Kind::Text),
+    ("state_change", Kind::Text),
+    ("wait_event_type", Kind::Text),
+    ("wait_event", Kind::Text),
     ("state", Kind::Text),
+    ("backend_xid", Kind::Int),
+    ("backend_xmin", Kind::Int),
     ("query", Kind::Text),
     ("backend_type", Kind::Text),
 ];
 
-/// A session sees itself only.
-fn activity(model: &Model) -> Row {
-    row! {
-        datid = DATABASE, datname = model.database.as_str(), pid = i64::from(model.backend_pid),
-        usesysid = model.user_oid, usename = model.user.as_str(), state = "active",
-        backend_type = "client backend",
-    }
+/// A user sees its own connections only, and of no question its text.
+fn activity(model: &Model) -> Vec<Row> {
+    let one = |connection: &Seen| {
+        row! {
+            datid = DATABASE, datname = model.database.as_str(), pid = i64::from(connection.pid),
+            usesysid = model.user_oid, usename = model.user.as_str(), state = "active",
+            application_name = connection.application.as_str(), backend_type = "client backend",
+        }
+    };
+    model.connections.iter().map(one).collect()
 }
 
 const TABLES: &[(&str, Kind)] = &[

@@ -1,26 +1,21 @@
-//! Statements about the connection itself. It has no state that could be set, so they change nothing:
-//! what is already so is confirmed, anything else is refused.
+//! Statements about the connection itself: settings, transactions, cursors.
+//!
+//! Everything reads one snapshot and nothing is written, so a transaction has no other meaning than to end the
+//! cursors in it. What may be set is a short list; anything else is confirmed if it is already so, and refused
+//! otherwise.
 
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{Expr, Set, Statement, Value};
+use datafusion::sql::sqlparser::ast::{Expr, Reset, Set, Statement, Value};
 use futures::stream;
 use pgwire::api::Type;
-use pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response, Tag};
+use pgwire::api::portal::Format;
+use pgwire::api::results::{DataRowEncoder, FieldInfo, QueryResponse, Response, Tag};
 use pgwire::error::PgWireResult;
 
-use super::connection::error;
-use crate::functions::session::setting;
-
-/// Settings that change nothing about an answer.
-const WITHOUT_EFFECT: [&str; 6] = [
-    "application_name",
-    "client_min_messages",
-    "extra_float_digits",
-    "idle_in_transaction_session_timeout",
-    "lock_timeout",
-    "row_security",
-];
+use super::connection::{Connection, error};
+use super::cursor;
+use crate::functions::session::{accepts, settable, value_of};
 
 /// Whether the statement is one of these.
 pub(super) const fn is_command(statement: &Statement) -> bool {
@@ -31,49 +26,109 @@ pub(super) const fn is_command(statement: &Statement) -> bool {
             | Statement::StartTransaction { .. }
             | Statement::Commit { .. }
             | Statement::Rollback { .. }
+            | Statement::Savepoint { .. }
+            | Statement::ReleaseSavepoint { .. }
             | Statement::Discard { .. }
             | Statement::Deallocate { .. }
             | Statement::Reset(_)
+            | Statement::Close { .. }
+            | Statement::Fetch { .. }
+            | Statement::UNLISTEN { .. }
     )
 }
 
-/// The answer's columns: `SHOW` has one.
-pub(super) fn fields(statement: &Statement) -> Vec<FieldInfo> {
-    match statement {
-        Statement::ShowVariable { variable } => {
-            let name =
-                variable.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join("_");
-            vec![FieldInfo::new(name, None, None, Type::TEXT, FieldFormat::Text)]
+/// The answer's columns: `SHOW` has one, `FETCH` those of its cursor.
+pub(super) async fn fields(
+    connection: &Connection,
+    statement: &Statement,
+    format: &Format,
+) -> PgWireResult<Vec<FieldInfo>> {
+    Ok(match statement {
+        Statement::ShowVariable { .. } => vec![shown(statement, format)],
+        Statement::Fetch { name, .. } => {
+            let schema = connection.cursors.schema(&name.value).await?;
+            super::encode::fields(&schema, format)?
         }
         _ => Vec::new(),
+    })
+}
+
+/// The column of `SHOW`.
+fn shown(statement: &Statement, format: &Format) -> FieldInfo {
+    FieldInfo::new(variable(statement), None, None, Type::TEXT, format.format_for(0))
+}
+
+/// The setting that `SHOW` names.
+fn variable(statement: &Statement) -> String {
+    let Statement::ShowVariable { variable } = statement else { return String::new() };
+    let name = variable.iter().map(|part| part.value.to_ascii_lowercase());
+    match name.collect::<Vec<_>>().join("_").as_str() {
+        "transaction_isolation_level" => "transaction_isolation".to_owned(),
+        "time_zone" => "timezone".to_owned(),
+        other => other.to_owned(),
     }
 }
 
 /// Runs one of these.
-pub(super) fn run(statement: &Statement) -> PgWireResult<Response> {
-    Ok(match statement {
-        Statement::StartTransaction { .. } => Response::TransactionStart(Tag::new("BEGIN")),
-        Statement::Commit { .. } => Response::TransactionEnd(Tag::new("COMMIT")),
-        Statement::Rollback { .. } => Response::TransactionEnd(Tag::new("ROLLBACK")),
-        Statement::Discard { .. } => Response::Execution(Tag::new("DISCARD ALL")),
-        Statement::Deallocate { .. } => Response::Execution(Tag::new("DEALLOCATE")),
-        Statement::Reset(_) => Response::Execution(Tag::new("RESET")),
-        Statement::ShowVariable { variable } => {
-            let name =
-                variable.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join("_");
-            show(&name, fields(statement))?
+pub(super) async fn run(
+    connection: &Connection,
+    statement: &Statement,
+    format: &Format,
+) -> PgWireResult<Response> {
+    if let Some(wanted) = cursor::fetched(statement) {
+        let (name, wanted) = wanted?;
+        return Ok(Response::Query(connection.cursors.fetch(&name, wanted, format).await?));
+    }
+    let done = |tag: &str| Ok(Response::Execution(Tag::new(tag)));
+    match statement {
+        Statement::StartTransaction { .. } => Ok(Response::TransactionStart(Tag::new("BEGIN"))),
+        Statement::Commit { .. } => {
+            connection.cursors.end_transaction().await;
+            Ok(Response::TransactionEnd(Tag::new("COMMIT")))
         }
+        Statement::Rollback { savepoint: None, .. } => {
+            connection.cursors.end_transaction().await;
+            Ok(Response::TransactionEnd(Tag::new("ROLLBACK")))
+        }
+        Statement::Rollback { .. } => done("ROLLBACK"),
+        Statement::Savepoint { .. } => done("SAVEPOINT"),
+        Statement::ReleaseSavepoint { .. } => done("RELEASE"),
+        Statement::Discard { .. } => {
+            connection.state.engine.backends().reset(connection.pid);
+            connection.cursors.close(&datafusion::sql::sqlparser::ast::CloseCursor::All).await?;
+            done("DISCARD ALL")
+        }
+        Statement::Deallocate { .. } => done("DEALLOCATE"),
+        // Nobody can listen, so there is nothing to end.
+        Statement::UNLISTEN { .. } => done("UNLISTEN"),
+        Statement::Close { cursor } => {
+            Ok(Response::Execution(connection.cursors.close(cursor).await?))
+        }
+        Statement::Reset(reset) => {
+            match &reset.reset {
+                Reset::ALL => connection.state.engine.backends().reset(connection.pid),
+                Reset::ConfigurationParameter(name) => {
+                    let name = name.to_string();
+                    known(connection, &name)?;
+                    if let Some(name) = settable(&name) {
+                        connection.state.engine.backends().set(connection.pid, name, None);
+                    }
+                }
+            }
+            done("RESET")
+        }
+        Statement::ShowVariable { .. } => show(connection, statement, format),
         Statement::Set(set) => {
-            assign(set)?;
-            Response::Execution(Tag::new("SET"))
+            assign(connection, set)?;
+            done("SET")
         }
-        other => return Err(error("0A000", &format!("{other} is not supported"))),
-    })
+        other => Err(error("0A000", &format!("{other} is not supported"))),
+    }
 }
 
-fn show(name: &str, fields: Vec<FieldInfo>) -> PgWireResult<Response> {
-    let value = known(name)?;
-    let fields = Arc::new(fields);
+fn show(connection: &Connection, statement: &Statement, format: &Format) -> PgWireResult<Response> {
+    let value = known(connection, &variable(statement))?;
+    let fields = Arc::new(vec![shown(statement, format)]);
     let mut row = DataRowEncoder::new(Arc::clone(&fields));
     row.encode_field(&value)?;
     let rows = stream::iter(vec![Ok(row.take_row())]);
@@ -82,18 +137,14 @@ fn show(name: &str, fields: Vec<FieldInfo>) -> PgWireResult<Response> {
     Ok(Response::Query(response))
 }
 
-fn known(name: &str) -> PgWireResult<&'static str> {
-    let name = if name.eq_ignore_ascii_case("transaction_isolation_level") {
-        "transaction_isolation"
-    } else {
-        name
-    };
+fn known(connection: &Connection, name: &str) -> PgWireResult<String> {
+    let settings = connection.state.engine.backends().settings(connection.pid);
     let unknown = || error("42704", &format!("unrecognized configuration parameter \"{name}\""));
-    setting(name).ok_or_else(unknown)
+    value_of(&settings, name).ok_or_else(unknown)
 }
 
-fn assign(set: &Set) -> PgWireResult<()> {
-    let (name, values) = match set {
+fn assign(connection: &Connection, set: &Set) -> PgWireResult<()> {
+    let (name, values): (String, Vec<String>) = match set {
         Set::SingleAssignment { variable, values, .. } => {
             (variable.to_string().to_ascii_lowercase(), values.iter().map(text).collect())
         }
@@ -105,19 +156,22 @@ fn assign(set: &Set) -> PgWireResult<()> {
         Set::SetTransaction { .. } => return Ok(()),
         other => return Err(error("0A000", &format!("SET {other} is not supported"))),
     };
-    if WITHOUT_EFFECT.contains(&name.as_str()) {
+    let value = values.join(", ");
+    let default = value.eq_ignore_ascii_case("default");
+    if let Some(name) = settable(&name) {
+        let value = (!default).then_some(value);
+        if let Some(value) = &value {
+            accepts(name, value).map_err(|reason| error("22023", &reason))?;
+        }
+        connection.state.engine.backends().set(connection.pid, name, value);
         return Ok(());
     }
-    let now = known(&name)?;
-    let plain = |text: &str| text.replace(['-', '_', ' '], "").to_ascii_lowercase();
-    let wanted: Vec<String> = values.iter().map(|value: &String| plain(value)).collect();
-    let current: Vec<String> = now.split(',').map(plain).collect();
-    // A first part is enough: `ISO` of `ISO, YMD`, `public` of a longer path.
-    let same = wanted.iter().any(|value| value == "default") || wanted.first() == current.first();
-    if same {
+    let now = known(connection, &name)?;
+    if default {
         return Ok(());
     }
-    Err(error("0A000", &format!("parameter {name} is {now} and cannot be changed")))
+    accepts(&name, &value)
+        .map_err(|_| error("0A000", &format!("parameter {name} is {now} and cannot be changed")))
 }
 
 fn text(value: &Expr) -> String {

@@ -1,6 +1,7 @@
-//! One connection: who it is and which of its queries runs.
+//! One connection: who it is, which of its queries runs, what it has set, its cursors.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use ledgerline_access::Principal;
 use pgwire::api::PgWireServerHandlers;
@@ -8,9 +9,11 @@ use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use tokio_util::sync::CancellationToken;
 
 use super::cancel::Cancels;
+use super::cursor::Cursors;
 use super::extended::Extended;
 use super::login::Login;
 use crate::analyzer::{AnalyzerState, Bounds, Door, Question};
+use crate::functions::session::milliseconds;
 
 /// A connection.
 #[derive(Debug)]
@@ -20,24 +23,28 @@ pub(super) struct Connection {
     pub(super) secret: i32,
     pub(super) principal: OnceLock<Principal>,
     pub(super) login: tokio::sync::Mutex<Login>,
-    cancels: Arc<Cancels>,
-    running: Mutex<CancellationToken>,
+    pub(super) cursors: Cursors,
+    end: CancellationToken,
 }
 
 impl Connection {
-    pub(super) fn new(state: AnalyzerState, cancels: Arc<Cancels>) -> Self {
+    pub(super) fn new(state: AnalyzerState) -> Self {
         let mut bytes = [0_u8; 8];
         // Without randomness the secret is 0, and cancel requests are only less private.
         let _ = getrandom::fill(&mut bytes);
         let [a, b, c, d, e, f, g, h] = bytes;
+        let pid = i32::from_be_bytes([a & 0x7f, b, c, d]);
+        let secret = i32::from_be_bytes([e, f, g, h]);
+        let end = CancellationToken::new();
+        state.engine.backends().enter(pid, secret, end.clone());
         Self {
             state,
-            pid: i32::from_be_bytes([a & 0x7f, b, c, d]),
-            secret: i32::from_be_bytes([e, f, g, h]),
+            pid,
+            secret,
             principal: OnceLock::new(),
             login: tokio::sync::Mutex::new(Login::default()),
-            cancels,
-            running: Mutex::new(CancellationToken::new()),
+            cursors: Cursors::default(),
+            end,
         }
     }
 
@@ -48,31 +55,43 @@ impl Connection {
 
     /// A question of this connection that can be cancelled from now on.
     pub(super) fn question(&self, sql: String) -> PgWireResult<Question> {
+        let principal = self.principal()?.clone();
         let cancel = CancellationToken::new();
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = cancel.clone();
-        self.cancels.set(self.pid, self.secret, cancel.clone());
+        self.state.engine.backends().runs(self.pid, cancel.clone());
         Ok(Question {
-            principal: self.principal()?.clone(),
+            principal,
             door: Door::Pgwire,
             sql,
             parameters: None,
             as_of: None,
-            bounds: Bounds::default(),
+            bounds: Bounds { deadline: self.statement_timeout(), ..Bounds::default() },
             cancel,
             backend_pid: self.pid,
         })
     }
 
-    /// Cancels what runs.
-    pub(super) fn cancel(&self) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+    /// The client's own deadline, if it has set one below the engine's.
+    fn statement_timeout(&self) -> Option<Duration> {
+        let settings = self.state.engine.backends().settings(self.pid);
+        let set = settings.get("statement_timeout").and_then(|text| milliseconds(text))?;
+        let set = Duration::from_millis(set);
+        (!set.is_zero()).then(|| set.min(self.state.engine.limits().deadline))
+    }
+
+    /// How long a question of this connection may take.
+    pub(super) fn deadline(&self, question: &Question) -> Duration {
+        question.bounds.deadline.unwrap_or(self.state.engine.limits().deadline)
+    }
+
+    /// Resolves when the connection is told to end.
+    pub(super) async fn ended(&self) {
+        self.end.cancelled().await;
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.cancel();
-        self.cancels.forget(self.pid);
+        self.state.engine.backends().leave(self.pid);
     }
 }
 
@@ -102,7 +121,7 @@ impl PgWireServerHandlers for Handlers {
     }
 
     fn cancel_handler(&self) -> Arc<impl pgwire::api::cancel::CancelHandler> {
-        Arc::clone(&self.connection.cancels)
+        Arc::new(Cancels(Arc::clone(self.connection.state.engine.backends())))
     }
 }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
 use datafusion::arrow::datatypes::Schema;
-use futures::{StreamExt, stream};
+use datafusion::arrow::record_batch::RecordBatch;
+use futures::{Stream, StreamExt, stream};
 use pgwire::api::portal::Format;
 use pgwire::api::results::{FieldInfo, QueryResponse};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use pgwire::messages::data::DataRow;
 
 use super::connection::error;
 use crate::analyzer::Answer;
@@ -21,14 +23,20 @@ pub(super) fn response(answer: Answer, format: &Format) -> PgWireResult<QueryRes
         let batch = answer.next().await?;
         Some((batch, answer))
     });
-    let rows = batches.flat_map(move |batch| {
-        let rows: Vec<_> = match batch {
-            Ok(batch) => encode_recordbatch(Arc::clone(&row_fields), batch).collect(),
-            Err(error) => vec![Err(from_query(&error, None))],
-        };
-        stream::iter(rows)
-    });
+    let rows = batches.flat_map(move |batch| encoded(batch, &row_fields));
     Ok(QueryResponse::new(fields, rows))
+}
+
+/// The rows of a batch in the form of the protocol.
+pub(super) fn encoded(
+    batch: Result<RecordBatch, QueryError>,
+    fields: &Arc<Vec<FieldInfo>>,
+) -> impl Stream<Item = PgWireResult<DataRow>> + use<> {
+    let rows: Vec<_> = match batch {
+        Ok(batch) => encode_recordbatch(Arc::clone(fields), batch).collect(),
+        Err(error) => vec![Err(from_query(&error, None))],
+    };
+    stream::iter(rows)
 }
 
 /// The columns of an answer. A client may give a format for all columns or one for each.

@@ -4,41 +4,116 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
-use arrow_pg::datatypes::into_pg_type;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::Sink;
 use pgwire::api::portal::{Format, Portal, PortalExecutionState};
-use pgwire::api::query::{ExtendedQueryHandler, send_query_response};
-use pgwire::api::results::{FieldInfo, Response};
+use pgwire::api::query::{ExtendedQueryHandler, send_describe_response, send_query_response};
+use pgwire::api::results::{DescribePortalResponse, FieldInfo, Response};
 use pgwire::api::stmt::QueryParser;
 use pgwire::api::store::{Entry, PortalStore};
 use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::extendedquery::Execute;
+use pgwire::messages::extendedquery::{Describe, Execute, TARGET_TYPE_BYTE_PORTAL};
 
 use super::command;
 use super::connection::Connection;
-use super::copy;
+use super::copy::{self, Copy};
+use super::cursor::{self, Declared};
 use super::encode::{check_formats, fields, from_query, response};
+use super::parameters::{self, Places, Types};
+use crate::analyzer::Question;
 use crate::error::QueryError;
-use crate::sql::parameters;
+use crate::session::Plan;
 
 /// A statement that was parsed, and planned once to learn its columns and parameters. It is planned again
 /// for each execution, on the snapshot of that moment.
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
     sql: String,
-    statement: Statement,
-    /// `None` for a command.
+    kind: Kind,
+    /// Columns of the answer, in text.
+    columns: Vec<FieldInfo>,
+    /// The same before they were put into words, where the planner knows them.
     schema: Option<SchemaRef>,
-    parameters: Vec<Option<DataType>>,
+    types: Types,
+}
+
+/// What a statement is.
+#[derive(Clone, Debug)]
+enum Kind {
+    /// A question, with the types of its parameters written into it.
+    Question(Statement),
+    /// The same behind a cursor.
+    Declare(Declared),
+    /// The same behind a copy.
+    Copy(Statement, Copy),
+    /// About the connection.
+    Command(Statement),
 }
 
 /// The handler of the extended protocol.
 pub(super) struct Extended(pub(super) Arc<Connection>);
+
+impl Connection {
+    async fn prepare(
+        &self,
+        question: &Question,
+        sql: &str,
+        declared: &[Option<Type>],
+    ) -> Result<Prepared, QueryError> {
+        let limit = self.state.engine.limits().sql_bytes_max;
+        let statement = crate::sql::parse_one(sql, limit)?;
+        let mut prepared = Prepared {
+            sql: sql.to_owned(),
+            kind: Kind::Command(statement.clone()),
+            columns: Vec::new(),
+            schema: None,
+            types: Types::new(),
+        };
+        if command::is_command(&statement) {
+            return Ok(prepared);
+        }
+        if let Some((statement, copy)) = copy::of(&statement, limit).transpose()? {
+            prepared.kind = Kind::Copy(statement, copy);
+            return Ok(prepared);
+        }
+        let behind = cursor::declared(&statement).transpose()?;
+        let mut statement = behind.as_ref().map_or(statement, |it| it.question.clone());
+        let places = Places::of(&statement);
+        let mut types = places.known(declared);
+        if places.numbers.iter().any(|number| !types.contains_key(number)) {
+            let mut draft = statement.clone();
+            parameters::write(&mut draft, &types);
+            let inferred = self.plan(question, draft).await?.logical.get_parameter_types()?;
+            places.complete(&mut types, |number| {
+                inferred.get(&format!("${number}")).cloned().flatten()
+            });
+        }
+        parameters::write(&mut statement, &types);
+        let plan = self.plan(question, statement.clone()).await?;
+        prepared.types = types;
+        prepared.kind = match behind {
+            Some(declared) => Kind::Declare(Declared { question: statement, ..declared }),
+            None => {
+                prepared.schema = Some(plan.schema());
+                Kind::Question(statement)
+            }
+        };
+        Ok(prepared)
+    }
+
+    async fn plan(&self, question: &Question, statement: Statement) -> Result<Plan, QueryError> {
+        let snapshot = self.state.admit(&question.principal).await?;
+        let principal = question.principal.clone();
+        let planning =
+            self.state.plan(snapshot, principal, self.pid, String::new(), Some(statement));
+        let clockwork = self.state.engine.clockwork(question.cancel.clone());
+        Ok(clockwork.bound(planning).await??.1)
+    }
+}
 
 #[async_trait]
 impl QueryParser for Connection {
@@ -48,45 +123,27 @@ impl QueryParser for Connection {
         &self,
         _client: &C,
         sql: &str,
-        _types: &[Option<Type>],
+        types: &[Option<Type>],
     ) -> PgWireResult<Option<Prepared>>
     where
         C: ClientInfo + Unpin + Send + Sync,
     {
         let question = self.question(sql.to_owned())?;
-        let prepared = async {
-            let limit = self.state.engine.limits().sql_bytes_max;
-            let statement = crate::sql::parse_one(sql, limit)?;
-            let mut prepared =
-                Prepared { sql: sql.to_owned(), statement, schema: None, parameters: Vec::new() };
-            let copied = copy::of(&prepared.statement, limit).transpose()?;
-            if copied.is_none() && !command::is_command(&prepared.statement) {
-                let snapshot = self.state.admit(&question.principal).await?;
-                let planning = self.state.plan(
-                    snapshot,
-                    question.principal.clone(),
-                    self.pid,
-                    String::new(),
-                    Some(prepared.statement.clone()),
-                );
-                let clockwork = self.state.engine.clockwork(question.cancel.clone());
-                let (_, plan) = clockwork.bound(planning).await??;
-                prepared.schema = Some(plan.schema());
-                prepared.parameters = parameters::types(&prepared.statement, &plan.logical)?;
-            }
-            Ok(prepared)
-        };
-        match prepared.await {
-            Ok(prepared) => Ok(Some(prepared)),
+        let mut prepared = match self.prepare(&question, sql, types).await {
+            Ok(prepared) => prepared,
             Err(error) => {
                 let error = self.state.refuse(&question, error).await;
-                Err(from_query(&error, Some(sql)))
+                return Err(from_query(&error, Some(sql)));
             }
+        };
+        if let Kind::Command(statement) = &prepared.kind {
+            prepared.columns = command::fields(self, statement, &Format::UnifiedText).await?;
         }
+        Ok(Some(prepared))
     }
 
     fn get_parameter_types(&self, prepared: &Prepared) -> PgWireResult<Vec<Type>> {
-        prepared.parameters.iter().map(|known| wire_type(known.as_ref())).collect()
+        parameters::wire(&prepared.types)
     }
 
     fn get_result_schema(
@@ -94,16 +151,36 @@ impl QueryParser for Connection {
         prepared: &Prepared,
         format: Option<&Format>,
     ) -> PgWireResult<Vec<FieldInfo>> {
-        match &prepared.schema {
-            Some(schema) => fields(schema, format.unwrap_or(&Format::UnifiedText)),
-            None => Ok(command::fields(&prepared.statement)),
+        let format = format.unwrap_or(&Format::UnifiedText);
+        if let Some(schema) = &prepared.schema {
+            return fields(schema, format);
         }
+        check_formats(format, prepared.columns.len())?;
+        let in_format = |(at, column): (usize, &FieldInfo)| {
+            let name = column.name().to_owned();
+            FieldInfo::new(name, None, None, column.datatype().clone(), format.format_for(at))
+        };
+        Ok(prepared.columns.iter().enumerate().map(in_format).collect())
     }
 }
 
-/// A parameter whose type nothing tells is text, as in PostgreSQL.
-fn wire_type(known: Option<&DataType>) -> PgWireResult<Type> {
-    known.map_or(Ok(Type::TEXT), into_pg_type)
+impl Extended {
+    /// The values of a portal's parameters, put into its question.
+    fn bind(&self, portal: &Portal<Prepared>, question: &mut Question) -> PgWireResult<()> {
+        if portal.parameter_len() == 0 {
+            return Ok(());
+        }
+        check_formats(&portal.parameter_format, portal.parameter_len())?;
+        let types = &portal.statement.statement.types;
+        let known: Vec<Option<&DataType>> = (1..=portal.parameter_len())
+            .map(|number| types.get(&number).map(|known| &known.arrow))
+            .collect();
+        let wire = parameters::wire(types)?;
+        let wire: Vec<Option<&Type>> = wire.iter().map(Some).collect();
+        question.parameters =
+            Some(deserialize_parameters_with_server_types(portal, &known, &wire)?);
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -113,6 +190,26 @@ impl ExtendedQueryHandler for Extended {
 
     fn query_parser(&self) -> Arc<Connection> {
         Arc::clone(&self.0)
+    }
+
+    /// A cursor that was declared is described as a portal of its name, as in PostgreSQL.
+    async fn on_describe<C>(&self, client: &mut C, message: Describe) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        if message.target_type == TARGET_TYPE_BYTE_PORTAL
+            && let Some(name) = message.name.as_deref()
+            && client.portal_store().get_portal(name).is_none()
+            && let Ok(schema) = self.0.cursors.schema(name).await
+        {
+            let columns = fields(&schema, &Format::UnifiedText)?;
+            let described = DescribePortalResponse::new(columns);
+            return send_describe_response(client, &described).await;
+        }
+        self._on_describe(client, message).await
     }
 
     /// Rows go out as they are computed; the library would gather a whole answer first.
@@ -161,37 +258,30 @@ impl ExtendedQueryHandler for Extended {
         let connection = &self.0;
         connection.principal()?;
         let prepared = &portal.statement.statement;
+        let format = &portal.result_column_format;
+        if let Kind::Command(statement) = &prepared.kind {
+            return command::run(connection, statement, format).await;
+        }
         let mut question = connection.question(prepared.sql.clone())?;
-        let refused = |error: QueryError| from_query(&error, Some(&prepared.sql));
-        let limit = connection.state.engine.limits().sql_bytes_max;
-        if let Some((statement, copy)) =
-            copy::of(&prepared.statement, limit).transpose().map_err(refused)?
-        {
-            let answer =
-                connection.state.ask_parsed(question, Some(statement)).await.map_err(refused)?;
-            return Ok(Response::Execution(copy::send(client, answer, copy).await?));
-        }
-        if prepared.schema.is_none() {
-            return command::run(&prepared.statement);
-        }
-        if portal.parameter_len() > 0 {
-            check_formats(&portal.parameter_format, portal.parameter_len())?;
-            let known: Vec<Option<&DataType>> =
-                prepared.parameters.iter().map(Option::as_ref).collect();
-            let types: Vec<Type> = prepared
-                .parameters
-                .iter()
-                .map(|known| wire_type(known.as_ref()))
-                .collect::<PgWireResult<_>>()?;
-            let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
-            question.parameters =
-                Some(deserialize_parameters_with_server_types(portal, &known, &types)?);
-        }
+        self.bind(portal, &mut question)?;
+        let deadline = connection.deadline(&question);
+        let (Kind::Question(statement)
+        | Kind::Copy(statement, _)
+        | Kind::Declare(Declared { question: statement, .. })
+        | Kind::Command(statement)) = &prepared.kind;
         let answer = connection
             .state
-            .ask_parsed(question, Some(prepared.statement.clone()))
+            .ask_parsed(question, Some(statement.clone()))
             .await
             .map_err(|error| from_query(&error, Some(&prepared.sql)))?;
-        Ok(Response::Query(response(answer, &portal.result_column_format)?))
+        Ok(match &prepared.kind {
+            Kind::Copy(_, copy) => {
+                Response::Execution(copy::send(client, answer, copy.clone()).await?)
+            }
+            Kind::Declare(declared) => {
+                Response::Execution(connection.cursors.open(declared, answer, deadline).await?)
+            }
+            Kind::Question(_) | Kind::Command(_) => Response::Query(response(answer, format)?),
+        })
     }
 }

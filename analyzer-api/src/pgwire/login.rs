@@ -153,6 +153,7 @@ impl Connection {
             self.state.record_denied(&principal, "log_in", reason).await;
             return Err(fatal("42501", reason));
         }
+        self.state.engine.backends().admit(self.pid, &principal);
         // The cell is empty: a log-in happens once.
         let _ = self.principal.set(principal);
         Ok(())

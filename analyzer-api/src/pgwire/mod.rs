@@ -7,9 +7,11 @@ mod cancel;
 mod command;
 mod connection;
 mod copy;
+mod cursor;
 mod encode;
 mod extended;
 mod login;
+mod parameters;
 mod simple;
 mod tls;
 
@@ -27,7 +29,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::AnalyzerState;
-use cancel::Cancels;
 use connection::{Connection, Handlers};
 
 pub use tls::TlsError;
@@ -88,7 +89,6 @@ async fn accept(
     places: Arc<Semaphore>,
     shutdown: CancellationToken,
 ) {
-    let cancels = Arc::new(Cancels::default());
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
@@ -99,7 +99,7 @@ async fn accept(
             () = shutdown.cancelled() => break,
             accepted = accepted => match accepted {
                 Some((place, Ok((socket, _)))) => {
-                    let connection = Connection::new(state.clone(), Arc::clone(&cancels));
+                    let connection = Connection::new(state.clone());
                     let acceptor = acceptor.clone();
                     connections.spawn(async move {
                         if let Err(error) = talk(socket, acceptor, connection).await {
@@ -127,10 +127,8 @@ async fn talk(socket: TcpStream, acceptor: TlsAcceptor, connection: Connection) 
     // its socket.
     tokio::select! {
         outcome = process_socket(socket, Some(acceptor), handlers) => outcome,
-        () = left(&watched) => {
-            connection.cancel();
-            Ok(())
-        }
+        () = left(&watched) => Ok(()),
+        () = connection.ended() => Ok(()),
     }
 }
 

@@ -15,6 +15,7 @@ use pgwire::messages::PgWireBackendMessage;
 use super::command;
 use super::connection::Connection;
 use super::copy;
+use super::cursor;
 use super::encode::{from_query, response};
 use crate::error::QueryError;
 
@@ -46,26 +47,37 @@ impl SimpleQueryHandler for Connection {
         let mut responses = Vec::with_capacity(statements.len());
         for statement in statements {
             if command::is_command(&statement) {
-                responses.push(command::run(&statement)?);
+                responses.push(command::run(self, &statement, &Format::UnifiedText).await?);
                 continue;
             }
             let question = self.question(query.to_owned())?;
-            let (statement, copy) = match copy::of(&statement, limit).transpose() {
-                Ok(Some((statement, copy))) => (statement, Some(copy)),
-                Ok(None) => (statement, None),
+            let read = copy::of(&statement, limit)
+                .transpose()
+                .and_then(|copied| Ok((copied, cursor::declared(&statement).transpose()?)));
+            let (copied, declared) = match read {
+                Ok(read) => read,
                 Err(error) => {
                     let error = self.state.refuse(&question, error).await;
                     return Err(from_query(&error, Some(query)));
                 }
             };
+            let (statement, copy) = match (copied, &declared) {
+                (Some((statement, copy)), _) => (statement, Some(copy)),
+                (None, Some(declared)) => (declared.question.clone(), None),
+                (None, None) => (statement, None),
+            };
+            let deadline = self.deadline(&question);
             let answer = self
                 .state
                 .ask_parsed(question, Some(statement))
                 .await
                 .map_err(|error| from_query(&error, Some(query)))?;
-            responses.push(match copy {
-                Some(copy) => Response::Execution(copy::send(client, answer, copy).await?),
-                None => Response::Query(response(answer, &Format::UnifiedText)?),
+            responses.push(match (copy, declared) {
+                (Some(copy), _) => Response::Execution(copy::send(client, answer, copy).await?),
+                (None, Some(declared)) => {
+                    Response::Execution(self.cursors.open(&declared, answer, deadline).await?)
+                }
+                (None, None) => Response::Query(response(answer, &Format::UnifiedText)?),
             });
         }
         Ok(responses)

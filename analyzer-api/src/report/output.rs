@@ -114,8 +114,10 @@ fn document(sheet: &Sheet) -> Result<Vec<u8>, ReportError> {
         head[name.to_lowercase().replace(' ', "_")] = Value::String(value);
     }
     if let Some(totals) = &sheet.totals {
-        let text = json_rows::elements(totals)?;
-        head["totals"] = serde_json::from_slice(&text).unwrap_or_default();
+        let elements = json_rows::elements(totals)?;
+        let text = [&b"["[..], &elements, &b"]"[..]].concat();
+        head["totals"] = serde_json::from_slice(&text)
+            .map_err(|error| ReportError::Output(error.to_string()))?;
     }
     // The rows come last, as they are: they are not parsed again.
     let mut bytes = head.to_string().into_bytes();

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::ReportError;
 use super::stock;
 use crate::analyzer::{AnalyzerState, Bounds, Door, Question};
+use crate::error::QueryError;
 
 const SAVED: &str = "select arrow_cast(document, 'Utf8') from config_entity \
     where kind = 'report_definition' and is_active and not is_deleted order by name";
@@ -30,7 +31,7 @@ pub async fn all(
     principal: &Principal,
     door: Door,
 ) -> Result<Vec<(Origin, ReportDefinition)>, ReportError> {
-    let mut answer = state
+    let answer = state
         .ask(Question {
             principal: principal.clone(),
             door,
@@ -41,9 +42,17 @@ pub async fn all(
             cancel: CancellationToken::new(),
             backend_pid: 0,
         })
-        .await?;
+        .await;
+    let mut answer = match answer {
+        Ok(answer) => Some(answer),
+        // A user profile without the configuration: what comes with the product can be run all the same.
+        Err(QueryError::Table(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
     let mut reports = Vec::new();
-    while let Some(batch) = answer.next().await {
+    while let Some(answer) = &mut answer
+        && let Some(batch) = answer.next().await
+    {
         let batch = batch?;
         let documents = batch.column(0).as_string::<i32>();
         // A document of before definitions were checked may be none; it is no report.

@@ -69,8 +69,8 @@ fn only_outer(expr: &Expr, inner: &BTreeSet<String>) -> bool {
     let own = visit_expressions(expr, |part| match part {
         Expr::CompoundIdentifier(name) => {
             named = true;
-            match name.first() {
-                Some(first) if !inner.contains(&first.value) => ControlFlow::Continue(()),
+            match relation_of(name) {
+                Some(relation) if !inner.contains(relation) => ControlFlow::Continue(()),
                 _ => ControlFlow::Break(()),
             }
         }
@@ -80,6 +80,11 @@ fn only_outer(expr: &Expr, inner: &BTreeSet<String>) -> bool {
         _ => ControlFlow::Continue(()),
     });
     named && own.is_continue()
+}
+
+/// The table in a column's name: `t` of `t.c` and of `s.t.c`.
+fn relation_of(name: &[Ident]) -> Option<&String> {
+    name.len().checked_sub(2).and_then(|at| name.get(at)).map(|ident| &ident.value)
 }
 
 /// Applies rule 2 to a plain sub-query.
@@ -181,7 +186,7 @@ fn collect(filter: &Expr, inner: &BTreeSet<String>, found: &mut Vec<(Vec<Ident>,
             else {
                 return;
             };
-            let own = |name: &[Ident]| name.first().is_some_and(|it| inner.contains(&it.value));
+            let own = |name: &[Ident]| relation_of(name).is_some_and(|it| inner.contains(it));
             match (own(left), own(right)) {
                 (true, false) => found.push((right.clone(), left.clone())),
                 (false, true) => found.push((left.clone(), right.clone())),

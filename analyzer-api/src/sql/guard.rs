@@ -7,8 +7,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DescribeAlias, Expr, Function, FunctionArguments, GroupByExpr, JoinOperator, Query, Select,
-    SelectFlavor, SetExpr, Statement, TableFactor, Visit, Visitor, WindowType,
+    DescribeAlias, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    JoinOperator, Query, Select, SelectFlavor, SetExpr, Statement, TableFactor, Value, Visit,
+    Visitor, WindowType,
 };
 
 use crate::error::QueryError;
@@ -131,7 +132,6 @@ impl Visitor for Walk {
             fetch.as_ref().is_some_and(|fetch| fetch.percent || fetch.with_ties),
             "FETCH with PERCENT or WITH TIES",
         )?;
-        refuse::<()>(with.as_ref().is_some_and(|with| with.recursive), "WITH RECURSIVE")?;
         refuse::<()>(
             with.as_ref().is_some_and(|with| with.cte_tables.iter().any(|cte| cte.from.is_some())),
             "FROM in a common table expression",
@@ -270,6 +270,15 @@ impl Visitor for Walk {
         if FORBIDDEN_FUNCTIONS.contains(&function.as_str()) {
             return ControlFlow::Break(not_allowed(&format!("function {function}")));
         }
+        // The engine's patterns are others than PostgreSQL's, which it would give back as they are.
+        if function == "to_char"
+            && let Some(pattern) = literal_argument(args, 1)
+            && !pattern.contains('%')
+        {
+            return ControlFlow::Break(QueryError::Function(format!(
+                "function to_char takes patterns such as '%Y-%m-%d %H:%M:%S' here, not '{pattern}'"
+            )));
+        }
         if gapfill::OVER_ORDER.contains(&function.as_str()) {
             let ordered = match over {
                 Some(WindowType::WindowSpec(window)) if !window.order_by.is_empty() => window,
@@ -310,6 +319,18 @@ impl Walk {
             | SetExpr::Delete(statement)
             | SetExpr::Merge(statement) => ControlFlow::Break(not_allowed(&verb(statement))),
         }
+    }
+}
+
+/// An argument that is a text constant.
+fn literal_argument(args: &FunctionArguments, at: usize) -> Option<&str> {
+    let FunctionArguments::List(list) = args else { return None };
+    match list.args.get(at)? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -6,11 +6,14 @@
 
 mod array;
 pub(crate) mod correlate;
+mod exists;
 pub(crate) mod guard;
+mod instant;
 pub(crate) mod names;
 pub(crate) mod parameters;
 pub(crate) mod reads;
 pub(crate) mod rewrite;
+pub(crate) mod round;
 
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;

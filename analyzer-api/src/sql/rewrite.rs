@@ -4,6 +4,7 @@
 //! * `pg_catalog.f(x)` is `f(x)`; `pg_class` without a schema is `pg_catalog.pg_class`;
 //! * casts to `regclass`, `regtype`, `oid`, `name`, `"char"` … become functions or plain types;
 //! * `x = ANY (array)` is `x IN (…)`; `ARRAY(SELECT …)` is an array (see [`super::array`]);
+//! * `LIKE … ESCAPE c` becomes a pattern with the usual escape;
 //! * a scalar sub-query gets an aggregate that checks for one row (see [`super::correlate`]).
 
 use std::collections::BTreeSet;
@@ -11,12 +12,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart,
-    Query, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
+    ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    ObjectNamePart, Query, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
 
-use super::{array, correlate};
+use super::instant::{Nanoseconds, in_microseconds, part_of_second, seconds, with_seconds};
+use super::{array, correlate, exists};
+use crate::pg::values::{BYTEA_IN, ELEMENT_OF, EXPAND_ARRAY};
 
 /// What the rules need to know about the session.
 #[derive(Debug)]
@@ -41,6 +44,11 @@ struct Rules<'a> {
 impl VisitorMut for Rules<'_> {
     type Break = ();
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        exists::among_columns(query);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
         if let [ObjectNamePart::Identifier(table)] = relation.0.as_slice() {
             let name = table.value.to_ascii_lowercase();
@@ -52,8 +60,11 @@ impl VisitorMut for Rules<'_> {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, args: Some(_), .. } = factor {
+        if let TableFactor::Table { name, args: Some(args), .. } = factor {
             keep_last(name);
+            // The engine's own table functions count time in nanoseconds.
+            let mut nanoseconds = Nanoseconds;
+            let _: ControlFlow<()> = args.visit(&mut nanoseconds);
         }
         array::normalize_unnest(factor);
         ControlFlow::Continue(())
@@ -81,28 +92,62 @@ impl Rules<'_> {
     fn rewritten(&self, expr: &mut Expr) -> Option<Expr> {
         match expr {
             Expr::Collate { expr, .. } => Some(take(expr)),
-            Expr::BinaryOp { op, .. } => {
+            Expr::BinaryOp { left, op, right } => {
                 if let Some(plain) = plain_operator(op) {
                     *op = plain;
+                }
+                if matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) {
+                    by_id(left, right);
+                    by_id(right, left);
+                }
+                None
+            }
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                if let Some(escape) = escape_char.take() {
+                    **pattern = call("like_escape", vec![take(pattern), Expr::Value(escape)]);
                 }
                 None
             }
             Expr::Identifier(name) if name.quote_style.is_none() => bare_function(&name.value),
             Expr::Function(function) => {
                 keep_last(&mut function.name);
-                array::of_query(function, &self.vocabulary.aggregates)
+                rename(&mut function.name);
+                if let Some(seconds) = part_of_second(function) {
+                    return Some(seconds);
+                }
+                set_of(function).or_else(|| array::of_query(function, &self.vocabulary.aggregates))
             }
+            Expr::TypedString(typed) => {
+                in_microseconds(&mut typed.data_type);
+                if matches!(typed.data_type, DataType::Timestamp(..)) {
+                    with_seconds(&mut typed.value.value);
+                }
+                None
+            }
+            Expr::Extract { field: DateTimeField::Second, expr, .. } => Some(seconds(take(expr))),
+            Expr::Cast {
+                kind: CastKind::Cast | CastKind::DoubleColon,
+                expr,
+                data_type: DataType::Bytea,
+                ..
+            } => Some(call(BYTEA_IN, vec![take(expr)])),
             Expr::Cast {
                 kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, ..
-            } => catalog_cast(expr, data_type),
+            } => {
+                in_microseconds(data_type);
+                if let (DataType::Timestamp(..), Expr::Value(value)) = (&*data_type, expr.as_mut())
+                {
+                    with_seconds(&mut value.value);
+                }
+                catalog_cast(expr, data_type)
+            }
             Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
                 if matches!(**right, Expr::Subquery(_)) {
                     return None;
                 }
                 Some(match elements(right) {
                     Some(list) => Expr::InList { expr: Box::new(take(left)), list, negated: false },
-                    // Arrays of the catalogs are kept as their text.
-                    None => call("element_of", vec![take(left), take(right)]),
+                    None => call(ELEMENT_OF, vec![take(left), take(right)]),
                 })
             }
             Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => {
@@ -125,7 +170,7 @@ impl Rules<'_> {
     }
 }
 
-fn take(expr: &mut Expr) -> Expr {
+pub(super) fn take(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::value(Value::Null))
 }
 
@@ -170,6 +215,87 @@ fn plain_operator(op: &BinaryOperator) -> Option<BinaryOperator> {
         "||" => BinaryOperator::StringConcat,
         _ => return None,
     })
+}
+
+/// Columns of the catalogs that are ids of functions and are kept as their names, as they are shown.
+const FUNCTION_COLUMNS: [&str; 8] = [
+    "typanalyze",
+    "typinput",
+    "typmodin",
+    "typmodout",
+    "typoutput",
+    "typreceive",
+    "typsend",
+    "typsubscript",
+];
+
+/// Such a column is compared with a number by its id.
+fn by_id(column: &mut Expr, other: &Expr) {
+    let name = match &*column {
+        Expr::Identifier(name) => name,
+        Expr::CompoundIdentifier(parts) => match parts.last() {
+            Some(name) => name,
+            None => return,
+        },
+        _ => return,
+    };
+    let is_number = matches!(other, Expr::Value(value) if matches!(value.value, Value::Number(..)));
+    if is_number && FUNCTION_COLUMNS.contains(&name.value.to_ascii_lowercase().as_str()) {
+        *column = call("regproc_in", vec![take(column)]);
+    }
+}
+
+/// Functions that give rows or arrays, as calls of functions that the planner has.
+fn set_of(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let mut arguments = list.args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    let first = arguments.next()??;
+    let number = |text: &str| Expr::value(Value::Number(text.to_owned(), false));
+    match function.name.to_string().to_ascii_lowercase().as_str() {
+        // One row for each index of the array.
+        "generate_subscripts" => {
+            let last = call("array_upper", vec![first, arguments.next()??]);
+            let end = Expr::BinaryOp {
+                left: Box::new(last),
+                op: BinaryOperator::Plus,
+                right: Box::new(number("1")),
+            };
+            Some(call("unnest", vec![call("range", vec![number("1"), end])]))
+        }
+        EXPAND_ARRAY => Some(call("unnest", vec![call(EXPAND_ARRAY, vec![first])])),
+        "current_schemas" => {
+            let schemas = |names: &[&str]| {
+                let text = |name: &&str| Expr::value(Value::SingleQuotedString((*name).to_owned()));
+                call("make_array", names.iter().map(text).collect())
+            };
+            Some(Expr::Case {
+                case_token: AttachedToken::empty(),
+                end_token: AttachedToken::empty(),
+                operand: None,
+                conditions: vec![CaseWhen {
+                    condition: first,
+                    result: schemas(&["pg_catalog", "public"]),
+                }],
+                else_result: Some(Box::new(schemas(&["public"]))),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Functions that the engine has under another name.
+fn rename(name: &mut ObjectName) {
+    if let [ObjectNamePart::Identifier(ident)] = name.0.as_mut_slice() {
+        let other = match ident.value.to_ascii_lowercase().as_str() {
+            "sign" => "signum",
+            "variance" => "var_samp",
+            _ => return,
+        };
+        ident.value = other.to_owned();
+    }
 }
 
 /// Functions that PostgreSQL lets one call without parentheses and the parser reads as names.
@@ -218,10 +344,16 @@ fn elements(array: &mut Expr) -> Option<Vec<Expr>> {
 
 /// Casts between catalog ids and names, and casts to types that only differ in name.
 fn catalog_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
-    let literal = |expr: &Expr| {
-        matches!(expr, Expr::Value(value)
-        if matches!(value.value, Value::SingleQuotedString(_)))
-            || matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)))
+    // Text, for all that can be seen here; anything else is an id.
+    let literal = |expr: &Expr| match expr {
+        Expr::Value(value) => {
+            matches!(value.value, Value::SingleQuotedString(_) | Value::Placeholder(_))
+        }
+        Expr::Cast { data_type, .. } => matches!(
+            data_type,
+            DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_)
+        ),
+        _ => false,
     };
     let kind = type_name(data_type)?;
     match kind.as_str() {

@@ -442,7 +442,7 @@ fn cold(dir: &Path, def: &'static TableDef, rows: &[Row]) -> ColdFile {
     writer.write(&batch).expect("write");
     writer.close().expect("close");
     let bytes = std::fs::metadata(&path).expect("size").len();
-    ColdFile { path, rows: rows.len() as u64, bytes, sealed: None }
+    ColdFile::plain(path, rows.len() as u64, bytes)
 }
 
 /// What a profile shows of rows, as rows of their own.

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+/// `USER_HZ`: what Linux counts in towards programs, whatever its own clock does (time(7)).
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// Processor time so far, seconds, in steps of the kernel's clock (10 ms).
 #[must_use]
 pub fn cpu_s() -> f64 {
@@ -10,7 +13,7 @@ pub fn cpu_s() -> f64 {
     // utime and stime: fields 14 and 15 of proc_pid_stat(5), the name being the second.
     let ticks: u64 =
         fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse::<u64>().ok()).sum();
-    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+    ticks as f64 / TICKS_PER_SECOND
 }
 
 /// Most memory it has had, bytes.

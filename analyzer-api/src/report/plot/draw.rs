@@ -53,7 +53,8 @@ pub(super) fn draw<DB: DrawingBackend>(
 ) -> Result<(), ReportError> {
     area.fill(&WHITE).map_err(failed)?;
     let title = TextStyle::from(("sans-serif", 26)).color(&BLACK);
-    let small = TextStyle::from(("sans-serif", 15)).color(&BLACK.mix(0.6));
+    let grey = BLACK.mix(0.6);
+    let small = TextStyle::from(("sans-serif", 15)).color(&grey);
     area.draw_text(&plot.title, &title, (24, 14)).map_err(failed)?;
     area.draw_text(&plot.subtitle, &small, (24, 46)).map_err(failed)?;
     let count = plot.categories.len().max(1);
