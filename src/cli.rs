@@ -1,6 +1,9 @@
 //! The command line.
+//!
+//! Longer than 500 lines: one list of all commands; those with commands of their own have files beside it.
 
 mod audit;
+mod report;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +15,7 @@ use ledgerline_schemas::id::SubjectId;
 pub(crate) use audit::{
     Audit, AuditCheckpoint, AuditExport, AuditKey, AuditProve, AuditVerb, AuditVerify,
 };
+pub(crate) use report::{Report, ReportRun, ReportVerb};
 
 /// Self-hosted, event-sourced contact center: one log, everything else is derived from it.
 #[derive(Debug, Parser)]
@@ -220,64 +224,6 @@ pub(crate) struct Sql {
     /// recorded by it).
     #[arg(long, value_name = "POSITION|INSTANT")]
     pub(crate) as_of: Option<String>,
-}
-
-/// Reports of the configuration and those that come with the product.
-#[derive(Debug, Args)]
-pub(crate) struct Report {
-    #[command(subcommand)]
-    pub(crate) verb: ReportVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ReportVerb {
-    /// What reports there are.
-    List {
-        #[command(flatten)]
-        target: Target,
-    },
-    /// The definition of one, as JSON: change it, give it a name of its own, and apply or run it.
-    Show {
-        /// Name; upper and lower case alike, `-` for spaces.
-        name: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Run one.
-    Run(ReportRun),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReportRun {
-    /// Name; upper and lower case alike, `-` for spaces.
-    pub(crate) name: Option<String>,
-    #[command(flatten)]
-    pub(crate) target: Target,
-    /// A definition of one's own instead of a name.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-    /// Begin: a day, a local time, or RFC 3339.
-    #[arg(long, requires = "to", value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// End, which does not belong to it.
-    #[arg(long, requires = "from", value_name = "TIME")]
-    pub(crate) to: Option<String>,
-    /// today, yesterday, this-week, last-week, this-month, last-month, last-7-days or last-30-days.
-    #[arg(long, conflicts_with_all = ["from", "to"], value_name = "NAME")]
-    pub(crate) period: Option<String>,
-    /// Whose clocks days and intervals follow (IANA name).
-    #[arg(long, default_value = "UTC", value_name = "ZONE")]
-    pub(crate) timezone: String,
-    /// The tables as they were: a position of the log, or an instant.
-    #[arg(long, value_name = "POSITION|INSTANT")]
-    pub(crate) as_of: Option<String>,
-    /// table, csv, json, ndjson, arrow, parquet, xlsx, svg or png.
-    #[arg(long, default_value = "table")]
-    pub(crate) format: String,
-    /// Where the file goes; `-` is the standard output. Without it a table is printed, and anything else gets a name
-    /// of the report's.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

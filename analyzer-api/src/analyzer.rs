@@ -1,4 +1,6 @@
 //! A question from any door to its answer: permission, one snapshot, plan, governed rows, access event.
+//!
+//! Longer than 500 lines: it is one way, and whoever changes a step has to see the others.
 
 use std::collections::BTreeMap;
 use std::fmt;

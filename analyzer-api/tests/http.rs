@@ -1,4 +1,6 @@
 //! The HTTP door: formats, refusals, isolation, limits, access events.
+//!
+//! Longer than 500 lines: all that one address answers and refuses.
 
 #![allow(
     clippy::unwrap_used,

@@ -16,13 +16,15 @@ use serde_json::json;
 
 /// Offered, answered, abandoned, other and open legs by the three ways to count them.
 const TOTALS: &str = "\
-select 'intervals' as way, sum(offered), sum(answered), sum(abandoned), sum(other), sum(open) from queue_interval \
+select 'intervals' as way, coalesce(sum(offered), 0), coalesce(sum(answered), 0), coalesce(sum(abandoned), 0), \
+       coalesce(sum(other), 0), coalesce(sum(open), 0) from queue_interval \
 union all \
 select 'legs', count(*), count(*) filter (where outcome = 'answered'), \
        count(*) filter (where outcome = 'abandoned'), count(*) filter (where outcome = 'other'), \
        count(*) filter (where outcome = 'open') from queue_leg \
 union all \
-select 'live', sum(offered), sum(answered), sum(abandoned), sum(other), sum(open) from queue_live \
+select 'live', coalesce(sum(offered), 0), coalesce(sum(answered), 0), coalesce(sum(abandoned), 0), \
+       coalesce(sum(other), 0), coalesce(sum(open), 0) from queue_live \
 order by 1";
 
 /// Questions whose answers are kept and asked again: open rows and final rows, live tables, intervals, the log.
