@@ -83,7 +83,7 @@ async fn asking(folder: &Path) -> Asking {
     let (file, url) = (file.to_string_lossy().into_owned(), center.server.url());
     let said = succeed(&["config", "apply", &file, "--server", &url, "--token", &center.token]);
     assert!(said.contains("0 failed"), "{said}");
-    center.call("+4930111", "call-1").await;
+    center.call_until("+4930111", "call-1", 1).await;
     let lines = [format!("{WORDS} one"), format!("{WORDS} two")];
     let (chat, socket) = center.chat(&format!("{WORDS} visitor"), &lines).await;
     leave(socket).await;

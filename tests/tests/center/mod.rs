@@ -125,8 +125,13 @@ impl Center {
         }
     }
 
-    /// A call: answered, acknowledged, ended by the caller.
+    /// A call: answered, acknowledged, ended by the caller at once, wherever it is by then.
     pub async fn call(&self, from: &str, call_id: &str) {
+        self.call_until(from, call_id, 0).await;
+    }
+
+    /// A call whose caller hangs up when so many legs have entered a queue since the log began.
+    pub async fn call_until(&self, from: &str, call_id: &str, queued: u64) {
         let edge = self.server.sip;
         let port = self.phone.local_addr().expect("bound").port();
         let request = |method: &str, sequence: u32, to_tag: &str, body: &str| {
@@ -149,6 +154,7 @@ impl Center {
         let tag = to.and_then(|line| line.split(";tag=").nth(1)).expect("a tag").trim();
         let tag = format!(";tag={tag}");
         self.send(edge, &request("ACK", 1, &tag, "")).await;
+        self.until("queue.entered", queued).await;
         self.send(edge, &request("BYE", 2, &tag, "")).await;
         self.receive("200", call_id, "2 BYE").await;
     }
