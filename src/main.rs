@@ -21,6 +21,7 @@ mod ops;
 mod organization;
 mod output;
 mod ports;
+mod published_metrics;
 mod refused_body;
 mod settings;
 mod standby;

@@ -31,6 +31,7 @@ use crate::oidc;
 use crate::ops::{self, Probes, Watched};
 use crate::organization::{Served, lead, open_logs, open_tables, start_engine};
 use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
+use crate::published_metrics;
 use crate::refused_body;
 use crate::settings::Settings;
 use crate::standby::{self, Door};
@@ -128,6 +129,7 @@ impl System {
             if let Some(depot) = archive.clone().filter(|_| settings.storage.archive.is_some()) {
                 tasks.push(storage::keep(&known, &log, depot, &settings.storage));
             }
+            published_metrics::publish(&log).await?;
             let projections = open_tables(data, &known, &log)?;
             let mut sinks = EffectSinks::default();
             let (calls, chats, pushes) =

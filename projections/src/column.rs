@@ -280,7 +280,8 @@ names!(
     CallbackType,
     SuppressionReason,
     MessageAuthor,
-    MonitorType
+    MonitorType,
+    MetricOrigin
 );
 
 macro_rules! named {
@@ -400,5 +401,15 @@ named! {
         Cancelled = "cancelled",
         /// It is done.
         Completed = "completed",
+    }
+}
+
+named! {
+    /// Who defines a metric.
+    MetricOrigin {
+        /// It comes with the product.
+        Product = "product",
+        /// The organization's configuration.
+        Organization = "organization",
     }
 }

@@ -62,7 +62,7 @@ pub use blocks::{BLOCK_BYTES, Blocks, DamagedBlock};
 pub use change::{ChangeBatch, RowChange};
 pub use checksum::{TableChecksum, checksum};
 pub use cold::encode_batch;
-pub use column::{AgentActivityState, CallbackState, OfferOutcome, Outcome, Stage};
+pub use column::{AgentActivityState, CallbackState, MetricOrigin, OfferOutcome, Outcome, Stage};
 pub use encode::{data_type, row_batch, schema};
 pub use error::ProjectionError;
 pub use feed::{ChangeFeed, FeedError};

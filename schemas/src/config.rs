@@ -13,6 +13,7 @@ use crate::id::{
 
 pub mod access_profile;
 pub mod flow;
+pub mod metric;
 pub mod queue;
 pub mod report;
 pub mod skill;

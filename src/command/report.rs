@@ -40,7 +40,7 @@ pub(crate) async fn run(report: Report) -> Result<(), Failure> {
             let shown = read(&target, &path, |state, organization| {
                 Box::pin(async move {
                     let operator = organization.operator();
-                    let found = saved::by_name(state, &operator, Door::Cli, &name).await;
+                    let found = saved::by_name(state, &operator, Door::Cli, &name, None).await;
                     serde_json::to_value(found.map_err(failure)?).map_err(Failure::software)
                 })
             });
@@ -85,7 +85,8 @@ async fn open(target: &Target) -> Result<LocalOrganization, Failure> {
 }
 
 async fn listed(state: &AnalyzerState, organization: &LocalOrganization) -> Result<Value, Failure> {
-    let all = saved::all(state, &organization.operator(), Door::Cli).await.map_err(failure)?;
+    let all =
+        saved::all(state, &organization.operator(), Door::Cli, None).await.map_err(failure)?;
     let reports = all.iter().map(|(origin, it)| {
         json!({
             "name": it.name,
@@ -202,7 +203,7 @@ async fn local(
             (Some(definition), _) => definition,
             (None, name) => {
                 let name = name.as_deref().unwrap_or_default();
-                saved::by_name(&state, &principal, Door::Cli, name).await.map_err(failure)?
+                saved::by_name(&state, &principal, Door::Cli, name, as_of).await.map_err(failure)?
             }
         };
         let request =

@@ -5,9 +5,12 @@
 
 #![allow(clippy::expect_used, reason = "a test helper that cannot go on should fail the test")]
 
+mod published;
+
 use std::path::Path;
 
 use ledgerline_tests::{csv, succeed, test_data};
+use published::{MONTHS, Month};
 
 fn ask(data: &str, sql: &str) -> Vec<Vec<String>> {
     csv(&succeed(&["sql", "--data", data, "--format", "csv", sql])).split_off(1)
@@ -22,62 +25,12 @@ fn close(actual: &str, expected: f64, tolerance: f64) {
     assert!((value - expected).abs() < tolerance, "{value} is not {expected}");
 }
 
-struct Month {
-    name: &'static str,
-    file: &'static str,
-    condition: &'static str,
-    rows: u64,
-    phantom: u64,
-    ivr_ended: u64,
-    offered: u64,
-    answered: u64,
-    abandoned: u64,
-    asa_all_s: f64,
-    asa_queued_s: f64,
-    aht_s: f64,
-    /// of_answered, negative, ignore, positive.
-    sl20: [f64; 4],
-    sl60: [f64; 4],
-}
-
-const MONTHS: [Month; 2] = [
-    Month {
-        name: "January 1999",
-        file: "january.txt",
-        condition: "< timestamp '1999-06-01T00:00:00Z'",
-        rows: 31_599,
-        phantom: 240,
-        ivr_ended: 1_198,
-        offered: 30_161,
-        answered: 27_060,
-        abandoned: 3_101,
-        asa_all_s: 35.0,
-        asa_queued_s: 69.8,
-        aht_s: 183.5,
-        sl20: [60.61, 54.38, 56.26, 57.72],
-        sl60: [79.24, 71.09, 76.42, 78.06],
-    },
-    Month {
-        name: "October 1999",
-        file: "october.txt",
-        condition: ">= timestamp '1999-06-01T00:00:00Z'",
-        rows: 34_625,
-        phantom: 147,
-        ivr_ended: 1_511,
-        offered: 32_967,
-        answered: 30_861,
-        abandoned: 2_106,
-        asa_all_s: 23.2,
-        asa_queued_s: 73.0,
-        aht_s: 180.1,
-        sl20: [76.30, 71.42, 72.73, 73.22],
-        sl60: [87.54, 81.95, 85.17, 85.73],
-    },
-];
-
 /// Everything asked of a month, in one question: each command opens the whole log anew.
 fn check_month(data: &str, month: &Month) {
-    let when = month.condition;
+    let when = format!(
+        "between timestamp '{}' - interval '1 day' and timestamp '{}'",
+        month.from, month.to
+    );
     let found = cells(
         data,
         &format!(

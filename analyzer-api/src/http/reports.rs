@@ -47,7 +47,9 @@ impl From<ReportError> for Problem {
         let text = error.to_string();
         match error {
             ReportError::Query(error) => Self::from(error),
-            ReportError::Unknown(_) => Self::new(404, "unknown_report", &text),
+            ReportError::Unknown(_) | ReportError::UnknownThen(_) => {
+                Self::new(404, "unknown_report", &text)
+            }
             ReportError::Definition { .. } => Self::new(422, "invalid_report", &text),
             ReportError::Period(_) => Self::new(400, "invalid_period", &text),
             ReportError::Format(_) | ReportError::Output(_) => {
@@ -62,7 +64,7 @@ pub(super) async fn list(
     State(state): State<AnalyzerState>,
     Bearer(principal): Bearer,
 ) -> Result<Json<Value>, Problem> {
-    let reports = saved::all(&state, &principal, Door::Http).await?;
+    let reports = saved::all(&state, &principal, Door::Http, None).await?;
     let shown = reports.iter().map(|(origin, definition)| {
         json!({
             "name": definition.name,
@@ -80,7 +82,7 @@ pub(super) async fn show(
     Bearer(principal): Bearer,
     Path(name): Path<String>,
 ) -> Result<Json<ReportDefinition>, Problem> {
-    Ok(Json(saved::by_name(&state, &principal, Door::Http, &name).await?))
+    Ok(Json(saved::by_name(&state, &principal, Door::Http, &name, None).await?))
 }
 
 /// Runs one.
@@ -99,22 +101,17 @@ pub(super) async fn answer(
         Problem::new(400, "unknown_format", &detail)
     })?;
     let period = period(&wanted)?;
+    let as_of = wanted.as_of.as_ref().map(sql::moment).transpose()?;
     let definition = match (wanted.report, wanted.definition) {
-        (Some(name), None) => saved::by_name(&state, &principal, Door::Http, &name).await?,
+        (Some(name), None) => saved::by_name(&state, &principal, Door::Http, &name, as_of).await?,
         (None, Some(definition)) => definition,
         _ => {
             let detail = "send either report (a name) or definition";
             return Err(Problem::new(400, "invalid_report", detail));
         }
     };
-    let request = Request {
-        principal,
-        door: Door::Http,
-        definition,
-        period,
-        as_of: wanted.as_of.as_ref().map(sql::moment).transpose()?,
-        deadline: None,
-    };
+    let request =
+        Request { principal, door: Door::Http, definition, period, as_of, deadline: None };
     let sheet = run(&state, request).await?;
     let bytes = output.of(&sheet)?;
     let mut response = bytes.into_response();

@@ -11,17 +11,17 @@ use ledgerline_schemas::config::report::{
 
 use super::compile::{INTERVAL, LOCAL};
 use super::error::ReportError;
-use super::metric::named;
+use super::metrics::Metrics;
 
 const LIMIT_MAX: u32 = 1_000_000;
 const COLUMNS_MAX: usize = 100;
 const UNITS: [&str; 5] = ["minute", "hour", "day", "week", "month"];
 
-/// Checks a definition.
+/// Checks a definition against the metrics there are.
 ///
 /// # Errors
 /// [`ReportError::Definition`] with the path of the first field that is wrong.
-pub fn definition(it: &ReportDefinition) -> Result<(), ReportError> {
+pub fn definition(it: &ReportDefinition, metrics: &Metrics) -> Result<(), ReportError> {
     if it.name.trim().is_empty() || it.name.chars().count() > 120 {
         return Err(ReportError::field("name", "must have 1 to 120 characters"));
     }
@@ -57,7 +57,7 @@ pub fn definition(it: &ReportDefinition) -> Result<(), ReportError> {
     }
     names(it)?;
     for (index, measure) in it.measures.iter().enumerate() {
-        self::measure(measure, it, &format!("measures[{index}]"))?;
+        self::measure(measure, it, metrics, &format!("measures[{index}]"))?;
     }
     it.plot.as_ref().map_or(Ok(()), |plot| self::plot(plot, it))
 }
@@ -117,6 +117,7 @@ fn names(it: &ReportDefinition) -> Result<(), ReportError> {
 fn measure(
     measure: &ReportMeasure,
     report: &ReportDefinition,
+    metrics: &Metrics,
     path: &str,
 ) -> Result<(), ReportError> {
     let at = |field: &str| format!("{path}.{field}");
@@ -135,10 +136,8 @@ fn measure(
             }
         }
         if let Some(name) = &measure.metric {
-            let metric = named(name).ok_or_else(|| {
-                ReportError::field(at("metric"), format!("there is no metric '{name}'"))
-            })?;
-            if report.record_type.as_deref() != Some(metric.record_type) {
+            let metric = metrics.named(name, &at("metric"))?;
+            if report.record_type.as_deref() != Some(&*metric.record_type) {
                 let reason = format!("{name} is over {}", metric.record_type);
                 return Err(ReportError::field(at("metric"), reason));
             }

@@ -8,7 +8,7 @@ use ledgerline_schemas::config::report::{
 use super::check;
 use super::condition::{all, literal, quoted};
 use super::error::ReportError;
-use super::metric::named;
+use super::metrics::Metrics;
 use super::period::Period;
 
 /// Rows of a report without a limit of its own.
@@ -51,15 +51,16 @@ pub struct Compiled {
     pub has_parameters: bool,
 }
 
-/// Compiles a definition that was checked.
+/// Compiles a definition by these metrics.
 ///
 /// # Errors
 /// [`ReportError::Definition`], [`ReportError::Period`] when the report needs a period and there is none.
 pub fn compile(
     definition: &ReportDefinition,
     period: Option<&Period>,
+    metrics: &Metrics,
 ) -> Result<Compiled, ReportError> {
-    check::definition(definition)?;
+    check::definition(definition, metrics)?;
     if let Some(sql) = &definition.sql {
         let has_parameters = sql.contains("$1") || sql.contains("$2");
         if has_parameters && period.is_none() {
@@ -68,7 +69,7 @@ pub fn compile(
         let rows = sql.trim().trim_end_matches(';').to_owned();
         return Ok(Compiled { rows, totals: None, columns: Vec::new(), has_parameters });
     }
-    let parts = Parts::of(definition, period)?;
+    let parts = Parts::of(definition, period, metrics)?;
     let columns = parts.columns();
     let rows = if definition.fill_gaps { parts.filled() } else { parts.plain() };
     let order = order(&definition.order_by, &columns)?;
@@ -111,6 +112,7 @@ impl<'a> Parts<'a> {
     fn of(
         definition: &'a ReportDefinition,
         period: Option<&'a Period>,
+        metrics: &Metrics,
     ) -> Result<Self, ReportError> {
         let mut filters = Vec::new();
         match (&definition.time_field, period) {
@@ -131,7 +133,7 @@ impl<'a> Parts<'a> {
         };
         let measures = definition.measures.iter().enumerate().map(|(index, measure)| {
             let path = format!("measures[{index}]");
-            let (sql, unit) = aggregate(measure, &path)?;
+            let (sql, unit) = aggregate(measure, metrics, &path)?;
             Ok(Figure { name: measure.name.clone(), sql, unit: measure.unit.unwrap_or(unit) })
         });
         Ok(Self {
@@ -288,17 +290,21 @@ fn instant(instant: chrono::DateTime<chrono::Utc>) -> String {
 }
 
 /// The aggregate of a measure, and its unit unless the definition says another.
-fn aggregate(measure: &ReportMeasure, path: &str) -> Result<(String, Unit), ReportError> {
+fn aggregate(
+    measure: &ReportMeasure,
+    metrics: &Metrics,
+    path: &str,
+) -> Result<(String, Unit), ReportError> {
     let filter = all(&measure.conditions, &format!("{path}.where"))?;
     let filtered = |aggregate: String| match &filter {
         Some(filter) => format!("{aggregate} filter (where {filter})"),
         None => aggregate,
     };
     if let Some(name) = &measure.metric {
-        let metric = named(name).ok_or_else(|| {
-            ReportError::field(format!("{path}.metric"), format!("there is no metric '{name}'"))
-        })?;
-        return Ok((metric.sql.to_owned(), metric.unit));
+        let path = format!("{path}.metric");
+        let metric = metrics.named(name, &path)?;
+        // An expression whoever wrote it: what else a formula says is not run.
+        return Ok((check::expression(&metric.sql, &path)?, metric.unit));
     }
     if let Some(sql) = &measure.sql {
         return Ok((check::expression(sql, &format!("{path}.sql"))?, Unit::Number));

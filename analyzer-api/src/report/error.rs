@@ -9,6 +9,9 @@ pub enum ReportError {
     /// There is none of that name.
     #[error("there is no report '{0}'")]
     Unknown(String),
+    /// There was none of that name at the moment.
+    #[error("there was no report '{0}' at that moment; send its definition to run it")]
+    UnknownThen(String),
     /// The definition does not say what to do; names the field.
     #[error("{field}: {reason}")]
     Definition {

@@ -1,12 +1,19 @@
 //! Metrics by name: what `docs/metrics.md` defines, as aggregates over the rows of one table.
 
 use ledgerline_schemas::config::report::Unit;
+use ledgerline_schemas::event::metric::MetricDefinitionPublished;
+use sha2::{Digest as _, Sha256};
+
+use crate::analyzer::hex;
 
 /// A metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
     /// Its name.
     pub name: &'static str,
+    /// Version of the formula, from 1. Another formula has another version: both are on the log, and reports of a
+    /// moment use the one that was in force then.
+    pub version: u32,
     /// The table over whose rows it is computed.
     pub record_type: &'static str,
     /// The aggregate.
@@ -24,7 +31,7 @@ const fn metric(
     sql: &'static str,
     doc: &'static str,
 ) -> Metric {
-    Metric { name, record_type, sql, unit, doc }
+    Metric { name, version: 1, record_type, sql, unit, doc }
 }
 
 /// All metrics.
@@ -191,6 +198,22 @@ pub static METRICS: &[Metric] = &[
         "interactions that reached an agent, each once",
     ),
 ];
+
+impl Metric {
+    /// What the log is told of it.
+    #[must_use]
+    pub fn published(&self) -> MetricDefinitionPublished {
+        MetricDefinitionPublished {
+            name: self.name.to_owned(),
+            definition_version: self.version,
+            sql_sha256: hex(&Sha256::digest(self.sql)),
+            sql: Some(self.sql.to_owned()),
+            record_type: Some(self.record_type.to_owned()),
+            unit: Some(self.unit),
+            description: Some(self.doc.to_owned()),
+        }
+    }
+}
 
 /// A metric by its name.
 #[must_use]

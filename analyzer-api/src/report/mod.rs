@@ -10,6 +10,7 @@ pub mod compile;
 mod condition;
 pub mod error;
 pub mod metric;
+pub mod metrics;
 pub mod output;
 pub mod period;
 pub mod plot;

@@ -1,5 +1,6 @@
 //! Runs a report as a principal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
@@ -9,12 +10,13 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ParamValues;
 use datafusion::scalar::ScalarValue;
 use ledgerline_access::Principal;
-use ledgerline_schemas::Position;
+use ledgerline_projections::Snapshot;
 use ledgerline_schemas::config::report::{ReportDefinition, Unit};
 use tokio_util::sync::CancellationToken;
 
 use super::compile::{Column, Role, compile};
 use super::error::ReportError;
+use super::metrics::Metrics;
 use super::period::Period;
 use super::sheet::Sheet;
 use crate::analyzer::{AnalyzerState, Bounds, Door, Question};
@@ -37,14 +39,12 @@ pub struct Request {
     pub deadline: Option<Duration>,
 }
 
-/// Runs a report: its rows, then its totals at the same position.
+/// Runs a report: the formulas of its metrics, its rows and its totals, all of one position.
 ///
 /// # Errors
 /// [`ReportError`].
 pub async fn run(state: &AnalyzerState, request: Request) -> Result<Sheet, ReportError> {
     let period = request.period.filter(|_| needs_period(&request.definition));
-    let compiled = compile(&request.definition, period.as_ref())?;
-    let parameters = period.filter(|_| compiled.has_parameters).map(parameters);
     let ask = |sql: String, parameters: Option<ParamValues>, as_of: Option<Moment>| Question {
         principal: request.principal.clone(),
         door: request.door,
@@ -55,14 +55,25 @@ pub async fn run(state: &AnalyzerState, request: Request) -> Result<Sheet, Repor
         cancel: CancellationToken::new(),
         backend_pid: 0,
     };
-    let (position, schema, batches) =
-        whole(state, ask(compiled.rows, parameters, request.as_of)).await?;
+    let first = ask(format!("-- report {}", request.definition.name), None, request.as_of);
+    let tables = match state.view(&first).await {
+        Ok(tables) => tables,
+        Err(error) => return Err(state.refuse(&first, error).await.into()),
+    };
+    let metrics = match Metrics::question(&request.definition) {
+        None => Metrics::default(),
+        Some(sql) => {
+            let (_, batches) = whole(state, ask(sql, None, None), &tables).await?;
+            Metrics::of_answer(&request.definition, &batches)
+        }
+    };
+    let compiled = compile(&request.definition, period.as_ref(), &metrics)?;
+    let parameters = period.filter(|_| compiled.has_parameters).map(parameters);
+    let (schema, batches) = whole(state, ask(compiled.rows, parameters, None), &tables).await?;
     let totals = match compiled.totals {
         None => None,
         Some(sql) => {
-            // What has happened since must not show in the totals.
-            let question = ask(sql, None, Some(Moment::At(position)));
-            let (_, schema, batches) = whole(state, question).await?;
+            let (schema, batches) = whole(state, ask(sql, None, None), &tables).await?;
             let all = concat_batches(&schema, &batches);
             Some(all.map_err(|error| ReportError::Output(error.to_string()))?)
         }
@@ -71,6 +82,7 @@ pub async fn run(state: &AnalyzerState, request: Request) -> Result<Sheet, Repor
         true => described(&schema),
         false => compiled.columns,
     };
+    let position = tables.position;
     Ok(Sheet { definition: request.definition, period, position, schema, columns, batches, totals })
 }
 
@@ -109,14 +121,15 @@ fn described(schema: &SchemaRef) -> Vec<Column> {
 async fn whole(
     state: &AnalyzerState,
     question: Question,
-) -> Result<(Position, SchemaRef, Vec<RecordBatch>), ReportError> {
-    let mut answer = state.ask(question).await?;
-    let (position, schema) = (answer.position(), answer.schema());
+    tables: &Arc<Snapshot>,
+) -> Result<(SchemaRef, Vec<RecordBatch>), ReportError> {
+    let mut answer = state.ask_on(question, Some(Arc::clone(tables))).await?;
+    let schema = answer.schema();
     let mut batches = Vec::new();
     while let Some(batch) = answer.next().await {
         batches.push(batch?);
     }
-    Ok((position, schema, batches))
+    Ok((schema, batches))
 }
 
 /// What a sheet says about itself, as name and value.

@@ -9,6 +9,7 @@ use super::error::ReportError;
 use super::stock;
 use crate::analyzer::{AnalyzerState, Bounds, Door, Question};
 use crate::error::QueryError;
+use crate::past::Moment;
 
 const SAVED: &str = "select arrow_cast(document, 'Utf8') from config_entity \
     where kind = 'report_definition' and is_active and not is_deleted order by name";
@@ -22,7 +23,7 @@ pub enum Origin {
     Stock,
 }
 
-/// All reports a principal can run by name. A saved one takes the place of a stock one of its name.
+/// All reports a principal could run by name at a moment. A saved one takes the place of a stock one of its name.
 ///
 /// # Errors
 /// [`ReportError::Query`] when the configuration cannot be read.
@@ -30,6 +31,7 @@ pub async fn all(
     state: &AnalyzerState,
     principal: &Principal,
     door: Door,
+    as_of: Option<Moment>,
 ) -> Result<Vec<(Origin, ReportDefinition)>, ReportError> {
     let answer = state
         .ask(Question {
@@ -37,7 +39,7 @@ pub async fn all(
             door,
             sql: SAVED.to_owned(),
             parameters: None,
-            as_of: None,
+            as_of,
             bounds: Bounds::default(),
             cancel: CancellationToken::new(),
             backend_pid: 0,
@@ -65,20 +67,23 @@ pub async fn all(
     Ok(reports)
 }
 
-/// One report by its name, upper and lower case alike; spaces may be written as `-`.
+/// One report by its name, upper and lower case alike; spaces may be written as `-`. Of a moment its definition is the
+/// one it had then.
 ///
 /// # Errors
-/// [`ReportError::Unknown`], [`ReportError::Query`].
+/// [`ReportError::Unknown`], [`ReportError::UnknownThen`], [`ReportError::Query`].
 pub async fn by_name(
     state: &AnalyzerState,
     principal: &Principal,
     door: Door,
     name: &str,
+    as_of: Option<Moment>,
 ) -> Result<ReportDefinition, ReportError> {
     let wanted = folded(name);
-    let found =
-        all(state, principal, door).await?.into_iter().find(|it| folded(&it.1.name) == wanted);
-    found.map(|(_, definition)| definition).ok_or_else(|| ReportError::Unknown(name.to_owned()))
+    let all = all(state, principal, door, as_of).await?;
+    let found = all.into_iter().find(|it| folded(&it.1.name) == wanted);
+    let unknown = if as_of.is_some() { ReportError::UnknownThen } else { ReportError::Unknown };
+    found.map(|(_, definition)| definition).ok_or_else(|| unknown(name.to_owned()))
 }
 
 /// The form in which names are compared, and a name in file names and addresses.

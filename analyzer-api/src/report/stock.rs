@@ -22,6 +22,7 @@ mod tests {
 
     use super::*;
     use crate::report::check;
+    use crate::report::metrics::Metrics;
 
     #[test]
     fn every_stock_report_is_a_definition() {
@@ -31,7 +32,8 @@ mod tests {
         let names: BTreeSet<&str> = all().iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names.len(), all().len());
         for report in all() {
-            check::definition(report).unwrap_or_else(|error| panic!("{}: {error}", report.name));
+            check::definition(report, &Metrics::of_the_product())
+                .unwrap_or_else(|error| panic!("{}: {error}", report.name));
             assert!(!report.description.is_empty(), "{}", report.name);
         }
     }

@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledgerline_schemas::event::Event;
-use ledgerline_schemas::id::{InteractionId, LegId, OrgId, QueueId, TeamId, UserId};
+use ledgerline_schemas::id::{EntityId, InteractionId, LegId, OrgId, QueueId, TeamId, UserId};
 use ledgerline_schemas::{Header, Position, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ use crate::tables::{
 };
 
 /// Changes whenever the same log would give other rows; tables of another version are built anew.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// The rows of every table that are in memory.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -99,8 +99,10 @@ pub(crate) struct Fold {
     /// End of the newest quarter of an hour that an event reached.
     border: Timestamp,
     settled_quarters: Settled,
-    /// Position of the last version of a metric's definition.
+    /// Position of the last version of a metric of the product.
     metric_versions: BTreeMap<Arc<str>, Position>,
+    /// Name and position of the metrics that the organization defines, as far as they are in force.
+    own_metrics: BTreeMap<EntityId, (Arc<str>, Position)>,
 }
 
 /// The event being folded and where its changes go.
@@ -134,6 +136,7 @@ impl Fold {
             border: Timestamp::EPOCH,
             settled_quarters: Settled::default(),
             metric_versions: BTreeMap::new(),
+            own_metrics: BTreeMap::new(),
         }
     }
 

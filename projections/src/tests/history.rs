@@ -2,6 +2,7 @@
 
 use ledgerline_event_store::EventReader as _;
 use ledgerline_schemas::config::EntityKind;
+use ledgerline_schemas::config::report::Unit;
 use ledgerline_schemas::document::Document;
 use ledgerline_schemas::event::access::{
     AccessDenied, AccessHistoryViewed, AccessLogRead, AccessQueryRun, AccessRevealed,
@@ -251,14 +252,62 @@ fn a_metric_definition_is_valid_until_the_next_one() {
         name: name.into(),
         definition_version,
         sql_sha256: format!("hash {definition_version}"),
+        sql: Some(format!("formula {definition_version}")),
+        record_type: Some("queue_leg".into()),
+        unit: Some(Unit::Percent),
+        description: None,
     };
     script.at(0, published("sl.negative", 1));
     script.at(1_000, published("aht", 1));
     script.at(2_000, published("sl.negative", 2));
-    let columns = ["name", "definition_version", "from_position", "to_position", "sql_sha256"];
+    let columns =
+        ["name", "definition_version", "from_position", "to_position", "sql", "sql_sha256"];
     let told: Vec<_> = rows(&fold(&script), "metric_definition")
         .iter()
         .map(|row| pick(row, &columns).join(" "))
         .collect();
-    assert_eq!(told, ["aht 1 2 - hash 1", "sl.negative 1 1 3 hash 1", "sl.negative 2 3 - hash 2"]);
+    let expected = [
+        "aht 1 2 - formula 1 hash 1",
+        "sl.negative 1 1 3 formula 1 hash 1",
+        "sl.negative 2 3 - formula 2 hash 2",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_metric_of_the_organization_is_in_force_while_it_is_switched_on() {
+    let mut script = Script::new();
+    let id = EntityId::from_u128(0x77);
+    let changed = |verb, entity_version, after: Option<serde_json::Value>| ConfigChange {
+        kind: EntityKind::MetricDefinition,
+        verb,
+        entity_id: id,
+        entity_version,
+        before_sha256: None,
+        after: after.map(|it| Document::from_value(&it).expect("a document")),
+        changed_paths: Vec::new(),
+        reason: None,
+    };
+    let called = |name: &str, sql: &str, active: bool| {
+        json!({
+            "name": name, "record_type": "queue_leg", "sql": sql, "unit": "ms", "active": active})
+    };
+    script.at(0, changed(ConfigVerb::Created, 1, Some(called("aht", "avg(a)", true))));
+    script.at(1_000, changed(ConfigVerb::Updated, 2, Some(called("aht.ours", "avg(b)", true))));
+    script
+        .at(2_000, changed(ConfigVerb::Deactivated, 3, Some(called("aht.ours", "avg(b)", false))));
+    script.at(3_000, changed(ConfigVerb::Activated, 4, Some(called("aht.ours", "avg(b)", true))));
+    script.at(4_000, changed(ConfigVerb::Deleted, 5, None));
+    let columns =
+        ["name", "origin", "definition_version", "from_position", "to_position", "sql", "unit"];
+    let told: Vec<_> = rows(&fold(&script), "metric_definition")
+        .iter()
+        .map(|row| pick(row, &columns).join(" "))
+        .collect();
+    let expected = [
+        "aht organization 1 1 2 avg(a) ms",
+        "aht.ours organization 2 2 3 avg(b) ms",
+        "aht.ours organization 4 4 5 avg(b) ms",
+    ];
+    assert_eq!(told, expected);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ledgerline_schemas::StreamId;
+use ledgerline_schemas::config::metric::MetricDefinition;
 use ledgerline_schemas::config::report::ReportDefinition;
 use ledgerline_schemas::config::{Entity, EntityKind};
 use ledgerline_schemas::document::Document;
@@ -30,6 +31,12 @@ impl Decision<'_> {
         if kind == EntityKind::ReportDefinition {
             // Only here: the core has no use for it, and what older logs hold stays what it is.
             document.parse::<ReportDefinition>().map_err(|error| {
+                Rejection::new(RejectionCode::Invalid, format!("{}: {error}", kind.name()))
+            })?;
+        }
+        if kind == EntityKind::MetricDefinition {
+            let parsed = document.parse::<MetricDefinition>().map_err(|error| error.to_string());
+            parsed.and_then(|metric| metric.check()).map_err(|error| {
                 Rejection::new(RejectionCode::Invalid, format!("{}: {error}", kind.name()))
             })?;
         }

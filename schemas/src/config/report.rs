@@ -115,6 +115,27 @@ pub enum Unit {
     Number,
 }
 
+impl Unit {
+    /// Its name, as in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Ms => "ms",
+            Self::Percent => "percent",
+            Self::Number => "number",
+        }
+    }
+
+    /// The one of a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Count, Self::Ms, Self::Percent, Self::Number]
+            .into_iter()
+            .find(|it| it.name() == name)
+    }
+}
+
 /// A figure. One of `aggregation`, `metric` and `sql` says how it is computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
