@@ -267,6 +267,8 @@ pub(crate) enum TablesVerb {
     /// Merge small files into large ones, hold every file against its hash, and make damaged ones again from
     /// the log. A server does all of this by itself.
     Compact(Compact),
+    /// Copy the tables to a folder or an S3-compatible store, where DuckDB, Ballista and others read them.
+    Publish(crate::command::publish::Publish),
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,8 @@ mod ops;
 mod organization;
 mod output;
 mod ports;
+mod publication;
+mod publication_task;
 mod published_metrics;
 mod refused_body;
 mod settings;

@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) encryption: Encryption,
     /// Custody of the log.
     pub(crate) custody: Custody,
+    /// Copies of the tables for other engines.
+    pub(crate) tables: TableCopies,
     /// Logs.
     pub(crate) log: Log,
 }
@@ -55,6 +57,33 @@ pub(crate) struct Settings {
 pub(crate) struct Custody {
     /// Time between two signed checkpoints, s; 0: none while serving.
     pub(crate) checkpoint_every_s: u64,
+}
+
+/// Copies of the tables for other engines.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TableCopies {
+    /// Folder or `s3://BUCKET/PREFIX` that the tables are published to; nowhere when absent.
+    pub(crate) publish: Option<String>,
+    /// Time between two publications, s; 1 at least.
+    pub(crate) publish_every_s: u64,
+    /// Tables that are encrypted here are published all the same: copies are in clear.
+    pub(crate) publish_in_clear: bool,
+}
+
+impl TableCopies {
+    fn check(&self) -> Result<(), Failure> {
+        if self.publish_every_s == 0 {
+            return Err(Failure::config("tables.publish_every_s: 1 or more"));
+        }
+        Ok(())
+    }
+}
+
+impl Default for TableCopies {
+    fn default() -> Self {
+        Self { publish: None, publish_every_s: 300, publish_in_clear: false }
+    }
 }
 
 /// Keys of personal data.
@@ -207,6 +236,7 @@ impl Default for Settings {
             storage: Storage::default(),
             encryption: Encryption::default(),
             custody: Custody::default(),
+            tables: TableCopies::default(),
             log: Log::default(),
         }
     }
@@ -344,6 +374,7 @@ impl Settings {
             return Err(Failure::config("kurrent.certificate and kurrent.private_key go together"));
         }
         self.storage.check()?;
+        self.tables.check()?;
         for (index, provider) in self.oidc.iter().enumerate() {
             let wrong = |error| Failure::config(format!("oidc[{index}].{error}"));
             provider.check().map_err(wrong)?;

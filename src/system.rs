@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ledgerline_access::{ScramCredentials, TokenIssuer, Verifier};
 use ledgerline_analyzer_api::{self as analyzer, Custodian};
+use ledgerline_event_store::archive::Depot;
 use ledgerline_event_store::engine::{Mirror, Role};
 use ledgerline_event_store::kurrent;
 use ledgerline_event_store::{EmbeddedLog, EventReader as _};
@@ -31,6 +32,7 @@ use crate::oidc;
 use crate::ops::{self, Probes, Watched};
 use crate::organization::{Served, lead, open_logs, open_tables, start_engine};
 use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
+use crate::publication_task;
 use crate::published_metrics;
 use crate::refused_body;
 use crate::settings::Settings;
@@ -100,6 +102,8 @@ impl System {
         let archive = storage::open(data, settings.storage.archive.as_deref())?;
         let kek_folder = settings.keys.kek_folder.as_deref();
         at_rest::configure(data, settings.encryption.at_rest, kek_folder)?;
+        let copies = settings.tables.publish.as_deref().map(Depot::open).transpose();
+        let copies = copies.map_err(storage::failed)?;
         let mut logs = open_logs(settings, data, archive.as_ref()).await?;
         match probes {
             Some(probes) => {
@@ -131,6 +135,10 @@ impl System {
             }
             published_metrics::publish(&log).await?;
             let projections = open_tables(data, &known, &log)?;
+            if let Some(depot) = copies.clone() {
+                let tables = projections.clone();
+                tasks.push(publication_task::keep(&known, tables, depot, &settings.tables));
+            }
             let mut sinks = EffectSinks::default();
             let (calls, chats, pushes) =
                 (sinks.open(Routed::Voice), sinks.open(Routed::Chat), sinks.open(Routed::Desktop));

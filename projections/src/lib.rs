@@ -43,6 +43,7 @@ mod parallel;
 mod past;
 mod plan;
 mod projections;
+pub mod publication;
 mod rebuild;
 pub mod rights;
 mod run;

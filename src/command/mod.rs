@@ -10,6 +10,7 @@ pub(crate) mod erase;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod local;
+pub(crate) mod publish;
 pub(crate) mod rebuild;
 pub(crate) mod replay;
 pub(crate) mod report;

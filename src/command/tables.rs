@@ -7,6 +7,7 @@ use ledgerline_projections::{Options, maintain};
 
 use crate::at_rest;
 use crate::cli::{Compact, Tables, TablesVerb};
+use crate::command::publish;
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
 use crate::organization::open_log_to_read;
@@ -15,6 +16,7 @@ use crate::output::say;
 pub(crate) async fn run(arguments: Tables) -> Result<(), Failure> {
     match arguments.verb {
         TablesVerb::Compact(arguments) => compact(arguments).await,
+        TablesVerb::Publish(arguments) => publish::run(arguments).await,
     }
 }
 
