@@ -320,7 +320,7 @@ async fn every_door_gives_the_published_figures_of_both_months() {
     import.extend(files.iter().map(|file| file.to_string_lossy().into_owned()));
     let _ = succeed(&import.iter().map(String::as_str).collect::<Vec<_>>());
 
-    let mut doors = Doors::open(&data).await;
+    let mut doors = Doors::open(&data, "anonymous-bank").await;
     for (month, file) in MONTHS.iter().zip(&files) {
         let phantoms = phantoms(&std::fs::read_to_string(file).expect("readable"));
         let (totals, types, days) = (sql_totals(month), sql_types(month), sql_days(month));

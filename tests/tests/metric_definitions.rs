@@ -118,7 +118,7 @@ async fn an_old_report_gives_the_old_figures_though_the_formula_changed() {
     assert_eq!(run(&center, "volume", None).await.err().expect("refused").0, 422);
 
     // What is no metric is refused by field, and a formula is one expression.
-    let (status, problem) = put(&center, "x", metric("a b", "count(*)")).await;
+    let (status, problem) = put(&center, "a%20b", metric("a b", "count(*)")).await;
     assert!(status == 422 || status == 400, "{status} {problem}");
     assert!(problem.to_string().contains("name: must be"), "{problem}");
     assert_eq!(put(&center, "bad", metric("bad", "count(*) from users; select 1")).await.0, 201);

@@ -118,6 +118,14 @@ column = "queue"
 unknown = "create"
 "#;
 
+/// Settings of a server that publishes.
+const TABLES: &str = r#"
+organizations = ["calls"]
+[tables]
+publish = "TO"
+publish_every_s = 1
+"#;
+
 /// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -226,7 +234,8 @@ fn what_is_encrypted_is_published_in_clear_only_on_demand() {
     let place = Place::new();
     let data = place.text("data");
     let settings = place.path("ledgerline.toml");
-    fs::write(&settings, "[encryption]\nat_rest = true\n").expect("written");
+    fs::write(&settings, "organizations = [\"calls\"]\n[encryption]\nat_rest = true\n")
+        .expect("written");
     assert_eq!(Server::start(Path::new(&data), Some(&settings)).stop(), 0);
     place.import(&data, 0..CALLS);
     let to = place.text("lake");
@@ -245,8 +254,7 @@ fn a_server_publishes_by_itself() {
     place.import(&data, 0..30);
     let settings = place.path("ledgerline.toml");
     let to = place.text("lake");
-    fs::write(&settings, format!("[tables]\npublish = \"{to}\"\npublish_every_s = 1\n"))
-        .expect("written");
+    fs::write(&settings, TABLES.replace("TO", &to)).expect("written");
     let server = Server::start(Path::new(&data), Some(&settings));
     let began = Instant::now();
     let is_there = || files(&place.path("lake")).iter().any(|it| it.ends_with("current.json"));

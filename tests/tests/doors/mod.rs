@@ -30,9 +30,12 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Serves a data directory.
-    pub async fn open(data: &Path) -> Self {
-        let server = Server::start(data, None);
+    /// Serves an organization of a data directory.
+    pub async fn open(data: &Path, organization: &str) -> Self {
+        let settings = data.with_extension("toml");
+        std::fs::write(&settings, format!("organizations = [\"{organization}\"]\n"))
+            .expect("written");
+        let server = Server::start(data, Some(&settings));
         let folder = data.to_string_lossy();
         let analyst = ["token", "--data", &folder, "--role", "analyst", "--subject", "ann"];
         let token = succeed(&analyst).trim().to_owned();
