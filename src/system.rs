@@ -32,6 +32,7 @@ use crate::ops::{self, Probes, Watched};
 use crate::organization::{Served, lead, open_logs, open_tables, start_engine};
 use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
 use crate::refused_body;
+use crate::retention;
 use crate::settings::Settings;
 use crate::standby::{self, Door};
 use crate::storage;
@@ -129,6 +130,7 @@ impl System {
                 tasks.push(storage::keep(&known, &log, depot, &settings.storage));
             }
             let projections = open_tables(data, &known, &log)?;
+            tasks.push(retention::keep(&known, &log, &projections));
             let mut sinks = EffectSinks::default();
             let (calls, chats, pushes) =
                 (sinks.open(Routed::Voice), sinks.open(Routed::Chat), sinks.open(Routed::Desktop));
