@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::data_dir::Known;
 use crate::organization::now;
 
-/// How often a server looks whether a run is due. What is dropped changes once a day, and when a hold ends.
-const EVERY: Duration = Duration::from_secs(600);
+/// How often a server looks whether a run is due: once a day, and when a hold ended. Looking reads no row.
+const EVERY: Duration = Duration::from_secs(60);
 
 /// A run that is due, and what it means to the rows that are there.
 #[derive(Debug)]

@@ -60,6 +60,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether a row tells itself if it is granted.
+    fn tells(&self) -> bool {
+        self.rights.limits().is_none_or(|limited| limited.decides_by_row(self.table))
+    }
+
     /// Whether the row that a change shows (the one after it; the one before, if it is gone) is granted.
     fn grants(&self, change: &RowChange) -> bool {
         let Some(limited) = self.rights.limits().filter(|it| it.decides_by_row(self.table)) else {
@@ -154,10 +159,11 @@ impl Past {
         self.reached(wanted.to)?;
         let retention = self.ledger.retention();
         let answered = retention.check(wanted.table.name, wanted.from);
-        if wanted.key.is_none() {
+        // Whether one row is among those that are gone shows in its newest form. Who may not see that it ever was
+        // must not learn it from the refusal.
+        if wanted.key.is_none() || !wanted.tells() {
             answered.clone()?;
         }
-        // Whether one row is among those that are gone shows in its newest form.
         let gone = answered.err().zip(retention.removable(wanted.table.name));
         let end = gone.as_ref().map_or(wanted.to, |(removed, _)| removed.from.max(wanted.to));
         let mut newest: Option<Row> = None;
@@ -170,7 +176,7 @@ impl Past {
         let mut keep = |change: RowChange| {
             let is_meant = change.table.name == wanted.table.name
                 && wanted.key.as_deref().is_none_or(|key| *key == *change.key);
-            if is_meant && gone.is_some() {
+            if is_meant && gone.is_some() && wanted.grants(&change) {
                 newest.clone_from(&change.after);
             }
             if is_meant && change.position <= wanted.to && wanted.grants(&change) {
@@ -192,7 +198,8 @@ impl Past {
     }
 
     /// Folds the log again through the commits whose positions end in `(from, to]` and holds the rows of
-    /// `table` in each file against what comes out, as far as they are kept. It begins with the newest state at or before `from`.
+    /// `table` in each file against what comes out, as far as they are kept. It begins with the newest state at or
+    /// before `from`.
     ///
     /// # Errors
     /// As [`Past::snapshot_at`]; [`ProjectionError::Damaged`] when a file cannot be read as rows.

@@ -191,13 +191,18 @@ async fn earlier_moments_are_answered_as_they_were_or_refused_by_name() {
             legs(Position(told.run.0 - 1)),
             format!("select * from as_of('queue_leg', {})", end.0 - 1),
             format!("select count(*) from changes('queue_leg', 5, {end})"),
-            format!("select change from history('queue_leg', '{}')", id(0x11, 3)),
+            format!("select change from history('queue_leg', '{}')", id(0x11, 2)),
         ] {
             let refused = told.ask(&who, &sql).await.expect_err(&sql);
             for part in ["queue_leg", "2023-11-14T22:20:20Z", &format!("from position {end} on")] {
                 assert!(refused.contains(part), "{sql}: {refused}");
             }
         }
+    }
+    // Who is not granted a row does not learn that it was there.
+    for leg in [3, 404] {
+        let history = format!("select change from history('queue_leg', '{}')", id(0x11, leg));
+        assert_eq!(told.ask(&told.limited, &history).await, Ok(Vec::new()), "{leg}");
     }
     // Of a row that is still there, of other tables, and of all tables at once where none of them is gone.
     let history = format!("select count(*) from history('queue_leg', '{}')", id(0x11, 9));

@@ -43,12 +43,12 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        3 => (1_u8..6).prop_map(Step::Calls),
+        3 => (1_u8..5).prop_map(Step::Calls),
         3 => (0_u8..90, 0_u8..40).prop_map(|(before, past)| Step::Run { before, past }),
         1 => (0_u8..3, 0_u8..3, 0_u8..40).prop_map(|(number, kind, what)| Step::Hold { number, kind, what }),
         1 => (0_u8..3).prop_map(Step::Release),
     ];
-    prop::collection::vec(step, 4..28)
+    prop::collection::vec(step, 4..24)
 }
 
 /// What a hold of the model covers.
@@ -191,7 +191,10 @@ fn check_story(steps: &[Step], cuts: &[u8], reopened: u8) {
     let mut engine = open(dir.path(), settings);
     let mut held: Vec<Snapshot> = Vec::new();
     for (round, cut) in cuts.iter().chain([&255]).enumerate() {
-        let to = Position((engine.fold.position.0 + u64::from(*cut)).min(head.0));
+        let to = match cut {
+            255 => head,
+            cut => Position((engine.fold.position.0 + u64::from(*cut)).min(head.0)),
+        };
         advance(&mut engine, &story.script.log, to, 7).unwrap();
         let here = engine.fold.position;
         held.push(engine.snapshot().unwrap());
@@ -245,7 +248,10 @@ fn check_story(steps: &[Step], cuts: &[u8], reopened: u8) {
             _ => {
                 assert!(Position(position) >= now, "{position} is given up, {now}");
                 assert_eq!(legs(&then), shown[position as usize], "as of {position}");
-                assert_eq!(checksum(&then).unwrap(), fresh(&story.script, Position(position)));
+                if position % 11 == 0 {
+                    let built = fresh(&story.script, Position(position));
+                    assert_eq!(checksum(&then).unwrap(), built, "as of {position}");
+                }
             }
         }
         let wanted = Wanted {
@@ -266,7 +272,7 @@ fn check_story(steps: &[Step], cuts: &[u8], reopened: u8) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
     /// Any policies, holds, restarts, merges and removals show what the model shows, at every position that is
     /// answered; those that are not answered say so.
     #[test]
