@@ -194,7 +194,9 @@ async fn earlier_moments_are_answered_as_they_were_or_refused_by_name() {
             format!("select change from history('queue_leg', '{}')", id(0x11, 2)),
         ] {
             let refused = told.ask(&who, &sql).await.expect_err(&sql);
-            for part in ["queue_leg", "2023-11-14T22:20:20Z", &format!("from position {end} on")] {
+            for part in
+                ["queue_leg", "2023-11-14T22:20:20.000000Z", &format!("from position {end} on")]
+            {
                 assert!(refused.contains(part), "{sql}: {refused}");
             }
         }
