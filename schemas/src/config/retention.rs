@@ -58,7 +58,7 @@ const fn past_days() -> u32 {
 pub struct RetentionPolicy {
     /// Name, unique among policies.
     pub name: String,
-    /// The table, one of [`RETAINED_TABLES`].
+    /// The table, by name; not every table may have a policy.
     pub table: String,
     /// Days for which rows are kept after they ended, 1 to 36,500.
     pub keep_days: u32,
