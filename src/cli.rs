@@ -4,6 +4,7 @@
 
 mod audit;
 mod report;
+mod retention;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,9 @@ pub(crate) use audit::{
     Audit, AuditCheckpoint, AuditExport, AuditKey, AuditProve, AuditVerb, AuditVerify,
 };
 pub(crate) use report::{Report, ReportRun, ReportVerb};
+pub(crate) use retention::{
+    Retention, RetentionHold, RetentionRelease, RetentionRun, RetentionVerb,
+};
 
 /// Self-hosted, event-sourced contact center: one log, everything else is derived from it.
 #[derive(Debug, Parser)]
@@ -43,6 +47,8 @@ pub(crate) enum Verb {
     Rebuild(Rebuild),
     /// Look after the files of the tables of a stopped server.
     Tables(Tables),
+    /// How long rows of the tables are kept, and legal holds.
+    Retention(Retention),
     /// Import history from another system.
     Import(Import),
     /// Issue a signed token.
@@ -185,7 +191,7 @@ pub(crate) struct ConfigApply {
 }
 
 /// A running server or a data directory.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
     /// A running server: `http://host:port`.
     #[arg(long, value_name = "URL", conflicts_with = "data")]

@@ -25,6 +25,7 @@ mod publication;
 mod publication_task;
 mod published_metrics;
 mod refused_body;
+mod retention;
 mod settings;
 mod standby;
 mod storage;
@@ -68,6 +69,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Replay(arguments) => command::replay::run(arguments).await,
             Verb::Rebuild(arguments) => command::rebuild::run(arguments).await,
             Verb::Tables(arguments) => command::tables::run(arguments).await,
+            Verb::Retention(arguments) => command::retention::run(arguments).await,
             Verb::Import(arguments) => command::import::run(arguments).await,
             Verb::Token(arguments) => command::token::run(arguments),
             Verb::EraseSubject(arguments) => command::erase::run(arguments).await,

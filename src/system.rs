@@ -35,6 +35,7 @@ use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
 use crate::publication_task;
 use crate::published_metrics;
 use crate::refused_body;
+use crate::retention;
 use crate::settings::Settings;
 use crate::standby::{self, Door};
 use crate::storage;
@@ -139,6 +140,7 @@ impl System {
                 let tables = projections.clone();
                 tasks.push(publication_task::keep(&known, tables, depot, &settings.tables));
             }
+            tasks.push(retention::keep(&known, &log, &projections));
             let mut sinks = EffectSinks::default();
             let (calls, chats, pushes) =
                 (sinks.open(Routed::Voice), sinks.open(Routed::Chat), sinks.open(Routed::Desktop));

@@ -41,6 +41,7 @@ pub mod query;
 pub mod record;
 mod repeatable;
 pub mod report;
+mod retention;
 mod rights;
 mod session;
 mod sql;

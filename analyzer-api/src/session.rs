@@ -29,9 +29,10 @@ use crate::govern::files::TableFiles;
 use crate::past;
 use crate::pg;
 use crate::ports::{may_measure, may_read_event_log};
+use crate::retention;
 use crate::rights::{Grants, MaskedColumns};
 use crate::sql::{guard, names, rewrite, round};
-use crate::table::{SnapshotTable, location};
+use crate::table::location;
 use crate::views::{self, View};
 
 /// Name of the one database a connection sees: its own organization.
@@ -117,7 +118,7 @@ impl SqlSession {
         for table in &visible {
             let provider: Arc<dyn TableProvider> = match &grants {
                 Some(grants) => Arc::new(grants.table(snapshot, table.def)),
-                None => Arc::new(SnapshotTable::new(table.clone())),
+                None => retention::provider(table.clone()),
             };
             public.register_table(table.def.name.to_owned(), provider)?;
         }
@@ -133,7 +134,7 @@ impl SqlSession {
             }
             let provider: Arc<dyn TableProvider> = match &grants {
                 Some(grants) => Arc::new(grants.table(snapshot, table.def)),
-                None => Arc::new(SnapshotTable::new(table.clone())),
+                None => retention::provider(table.clone()),
             };
             earlier.register_table(name.clone(), provider)?;
         }

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::cold;
 use crate::error::ProjectionError;
 use crate::parallel;
+use crate::retention::{Hidden, Kept};
 use crate::snapshot::{COMMIT_COLUMN, ColdFile, Snapshot, TableSnapshot};
 use crate::table::{ColumnType, TableDef};
 
@@ -34,7 +35,8 @@ impl fmt::Display for TableChecksum {
 /// code.
 ///
 /// # Errors
-/// [`ProjectionError::Io`] or [`ProjectionError::Damaged`] when a cold file cannot be read.
+/// [`ProjectionError::Io`] or [`ProjectionError::Damaged`] when a cold file cannot be read;
+/// [`ProjectionError::Removed`] for a snapshot of the past of which rows are gone.
 pub fn checksum(
     snapshot: &Snapshot,
 ) -> Result<BTreeMap<&'static str, TableChecksum>, ProjectionError> {
@@ -51,13 +53,20 @@ enum Part<'a> {
 }
 
 impl Part<'_> {
-    fn hashes(self, def: &TableDef) -> Result<Hashes, ProjectionError> {
+    fn hashes(self, def: &TableDef, hidden: Option<&Hidden>) -> Result<Hashes, ProjectionError> {
         let mut rows = Vec::new();
+        let mut hash = |batch: &RecordBatch| -> Result<(), ProjectionError> {
+            match hidden {
+                Some(hidden) => hash_rows(def, &hidden.rest(batch)?, &mut rows),
+                None => hash_rows(def, batch, &mut rows),
+            }
+            Ok(())
+        };
         match self {
-            Self::Hot(batch) => hash_rows(def, batch, &mut rows),
+            Self::Hot(batch) => hash(batch)?,
             Self::Cold(file) => {
                 for batch in cold::read(file)? {
-                    hash_rows(def, &batch?, &mut rows);
+                    hash(&batch?)?;
                 }
             }
         }
@@ -66,16 +75,21 @@ impl Part<'_> {
 }
 
 fn of_table(table: &TableSnapshot) -> Result<TableChecksum, ProjectionError> {
+    let hidden = match &table.kept {
+        Kept::All => None,
+        Kept::Except(hidden) => Some(&**hidden),
+        Kept::Gone(removed) => return Err(removed.clone().into()),
+    };
     let parts = table.cold.iter().map(Part::Cold).chain(table.hot.iter().map(Part::Hot)).collect();
     let mut rows: Hashes = Vec::new();
-    for part in parallel::each(parts, |part| part.hashes(table.def)) {
+    for part in parallel::each(parts, |part| part.hashes(table.def, hidden)) {
         rows.append(&mut part?);
     }
     Ok(summed(rows))
 }
 
 /// The checksums of the rows of a cold file by the commit in which they became final; of a file that does not
-/// say so it is `to`.
+/// say so it is `to`. Rows that may be taken out of the files do not count.
 ///
 /// # Errors
 /// As [`checksum`].
@@ -83,10 +97,14 @@ pub(crate) fn of_commits(
     def: &TableDef,
     file: &ColdFile,
     to: Position,
+    without: Option<&Hidden>,
 ) -> Result<BTreeMap<u64, TableChecksum>, ProjectionError> {
     let mut commits: BTreeMap<u64, Hashes> = BTreeMap::new();
     for batch in cold::read(file)? {
-        let batch = batch?;
+        let batch = match without {
+            Some(hidden) => hidden.rest(&batch?)?,
+            None => batch?,
+        };
         let mut rows = Vec::new();
         hash_rows(def, &batch, &mut rows);
         let said = batch.column_by_name(COMMIT_COLUMN);
@@ -100,11 +118,16 @@ pub(crate) fn of_commits(
     Ok(commits.into_iter().map(|(commit, rows)| (commit, summed(rows))).collect())
 }
 
-/// The checksum of rows in memory.
-pub(crate) fn of_batch(def: &TableDef, batch: &RecordBatch) -> TableChecksum {
-    let mut rows = Vec::new();
-    hash_rows(def, batch, &mut rows);
-    summed(rows)
+/// The checksum of rows in memory; rows that may be taken out of the files do not count.
+///
+/// # Errors
+/// [`ProjectionError::Encode`].
+pub(crate) fn of_batch(
+    def: &TableDef,
+    batch: &RecordBatch,
+    without: Option<&Hidden>,
+) -> Result<TableChecksum, ProjectionError> {
+    Ok(summed(Part::Hot(batch).hashes(def, without)?))
 }
 
 fn summed(mut rows: Hashes) -> TableChecksum {

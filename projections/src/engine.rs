@@ -210,6 +210,7 @@ impl Engine {
         chain.truncate(index + 1);
         let Found { layout, damaged, exchanges } = open::layout(&files, &generation, chain)?;
         let engine = Self::of(Arc::new(Ledger::new(files, generation, layout)), fold, options);
+        engine.ledger.set_committed_retention(&engine.fold.retention);
         let kept = states::kept(&engine.states, options.state_bytes_max);
         open::remove_orphans(&engine.ledger, &kept, exchanges, &damaged)?;
         Ok((engine, damaged))
@@ -385,6 +386,7 @@ impl Engine {
         let sha256 = manifest.publish(&*files.store, generation)?;
         self.states.push(state_at(&manifest));
         self.ledger.committed(Committed { manifest, sha256 }, added);
+        self.ledger.set_committed_retention(&self.fold.retention);
         self.forget_old_states()
     }
 
@@ -458,6 +460,7 @@ impl Engine {
                 &past
             }
             Cold::Present(shown, cold) => {
+                self.ledger.set_retention(&self.fold.retention);
                 let layout = self.ledger.layout();
                 if !Arc::ptr_eq(shown, &layout) {
                     *cold = layout.cold(Position(u64::MAX));

@@ -8,6 +8,8 @@ use ledgerline_event_store::crypt::at_rest::FileCipherError;
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
 
+use crate::retention::Removed;
+
 /// The tables cannot be opened, built, written or read.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -73,6 +75,9 @@ pub enum ProjectionError {
         /// Head of the log.
         log: Position,
     },
+    /// The table is not answered as it was then: rows that were there are no longer kept.
+    #[error(transparent)]
+    Removed(#[from] Removed),
     /// More changes of rows than an answer may have.
     #[error("more than {max} changes: ask for fewer positions")]
     TooMany {

@@ -1,8 +1,10 @@
-//! Exchanges: files of a table replaced by others that hold the same rows of the same positions.
+//! Exchanges: files of a table replaced by others that hold the same rows of the same positions, or those of
+//! them that are still kept.
 //!
 //! Many small files become one large one when they are merged; one that was lost becomes the files of its
-//! commits again when it is mended. Neither changes a row, so an exchange has no position of its own, and the
-//! chain of commits knows nothing of it. Exchanges are a chain beside it, written by one thread. Each names the
+//! commits again when it is mended. Rows that are no longer kept are left out of the file that comes, or no file
+//! comes; nobody is shown them any more by then. None of this changes a row that is shown, so an exchange has no
+//! position of its own, and the chain of commits knows nothing of it. Exchanges are a chain beside it, written by one thread. Each names the
 //! newest commit it rests on by its hash: where the chain of commits goes another way, it does not count.
 
 use ledgerline_schemas::Position;
@@ -22,7 +24,7 @@ pub(crate) struct Exchange {
     pub(crate) prev_sha256: Option<String>,
     /// The table.
     pub(crate) table: String,
-    /// Number of the newest commit whose rows are in the files.
+    /// Number of the newest commit whose rows are in the files, or in whose state rows are no longer kept.
     pub(crate) commit: u64,
     /// SHA-256 of its manifest, lower-case hex.
     pub(crate) commit_sha256: String,

@@ -37,11 +37,13 @@ pub struct Maintained {
     pub merged: u64,
     /// Damaged files that were made again from the log.
     pub mended: u64,
+    /// Rows that are no longer kept and were taken out of files.
+    pub removed_rows: u64,
     /// Files that were held against their hashes.
     pub verified: u64,
 }
 
-/// Merges what is due, holds every file against its hash, and makes again what is damaged. Works on the
+/// Takes out rows that are no longer kept, merges what is due, holds every file against its hash, and makes again what is damaged. Works on the
 /// calling thread; nobody else may have the tables open.
 ///
 /// # Errors
@@ -63,6 +65,7 @@ pub fn maintain(
             Done::Merged => done.merged += 1,
             Done::Mended => done.mended += 1,
             Done::Verified => done.verified += 1,
+            Done::Removed(rows) => done.removed_rows += rows,
         }
     }
     done.after = counted(&ledger.layout());

@@ -78,7 +78,7 @@ pub(crate) fn from_log(
         way = Some(here);
     }
     for (it, made) in lost.iter().zip(made) {
-        ledger.exchange(it.def.name, vec![it.entry.file.name.clone()], made)?;
+        ledger.exchange(it.def.name, vec![it.entry.file.name.clone()], made, None)?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::cold::Writer;
 use crate::encode;
 use crate::error::ProjectionError;
 use crate::past::GoingOn;
+use crate::retention::Hidden;
 use crate::snapshot::COMMIT_COLUMN;
 use crate::table::TableDef;
 
@@ -49,7 +50,7 @@ struct Source {
     batch: usize,
 }
 
-/// Merges the files of a table, which are `rows` rows together.
+/// Merges the files of a table, which are `rows` rows together, not counting those to leave out.
 ///
 /// # Errors
 /// [`ProjectionError::Encode`] when rows cannot be read or written, or are another number;
@@ -58,10 +59,11 @@ pub(crate) fn merge(
     def: &'static TableDef,
     inputs: Vec<Input>,
     rows: u64,
+    without: Option<&Hidden>,
     going_on: GoingOn<'_>,
 ) -> Result<Vec<u8>, ProjectionError> {
     let expected = usize::try_from(rows).unwrap_or(usize::MAX);
-    let mut merging = Merging::new(def, inputs, expected)?;
+    let mut merging = Merging::new(def, inputs, expected, without)?;
     let mut written = 0;
     while let Some(batch) = merging.next()? {
         if !going_on() {
@@ -77,8 +79,10 @@ pub(crate) fn merge(
     merging.writer.finish()
 }
 
-struct Merging {
+struct Merging<'a> {
     def: &'static TableDef,
+    /// Rows to leave out.
+    without: Option<&'a Hidden>,
     schema: SchemaRef,
     converter: RowConverter,
     sources: Vec<Source>,
@@ -87,11 +91,12 @@ struct Merging {
     writer: Writer,
 }
 
-impl Merging {
+impl<'a> Merging<'a> {
     fn new(
         def: &'static TableDef,
         inputs: Vec<Input>,
         rows: usize,
+        without: Option<&'a Hidden>,
     ) -> Result<Self, ProjectionError> {
         let failed = |error: String| ProjectionError::encode(def.name, error);
         let options = SortOptions { descending: false, nulls_first: true };
@@ -103,8 +108,8 @@ impl Merging {
         }
         let converter = RowConverter::new(fields).map_err(|error| failed(error.to_string()))?;
         let writer = Writer::new(def, Arc::clone(&schema), rows)?;
-        let mut merging =
-            Self { def, schema, converter, sources: Vec::new(), held: Vec::new(), writer };
+        let (sources, held) = (Vec::new(), Vec::new());
+        let mut merging = Self { def, without, schema, converter, sources, held, writer };
         for Input { content, commit } in inputs {
             let reader = ParquetRecordBatchReaderBuilder::try_new(content)
                 .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
@@ -125,6 +130,10 @@ impl Merging {
         source.rows = None;
         for batch in source.reader.by_ref() {
             let batch = batch.map_err(failed)?;
+            let batch = match self.without {
+                Some(hidden) => hidden.rest(&batch)?,
+                None => batch,
+            };
             if batch.num_rows() == 0 {
                 continue;
             }

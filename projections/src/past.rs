@@ -13,15 +13,17 @@ use ledgerline_schemas::Position;
 
 use crate::change::RowChange;
 use crate::checksum::{TableChecksum, of_batch, of_commits};
+use crate::encode::row_batch;
 use crate::engine::Engine;
 use crate::error::ProjectionError;
 use crate::layout::{Layout, Placed};
 use crate::ledger::Ledger;
 use crate::manifest::Manifest;
 use crate::projections::Options;
+use crate::retention::{Hidden, Kept, Retention};
 use crate::rights::Rights;
 use crate::snapshot::Snapshot;
-use crate::table::TableDef;
+use crate::table::{Row, TableDef};
 use crate::way::Way;
 
 /// Snapshots of earlier positions that are kept for the next question.
@@ -58,6 +60,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether a row tells itself if it is granted.
+    fn tells(&self) -> bool {
+        self.rights.limits().is_none_or(|limited| limited.decides_by_row(self.table))
+    }
+
     /// Whether the row that a change shows (the one after it; the one before, if it is gone) is granted.
     fn grants(&self, change: &RowChange) -> bool {
         let Some(limited) = self.rights.limits().filter(|it| it.decides_by_row(self.table)) else {
@@ -86,7 +93,8 @@ impl Past {
         Self { reader, ledger, options, recent: Mutex::default() }
     }
 
-    /// The tables at `position`, whatever has happened since.
+    /// The tables at `position`, whatever has happened since. Those of which rows that were there are no longer
+    /// kept say so ([`Kept::Gone`]) and have none.
     ///
     /// # Errors
     /// [`ProjectionError::NotYet`] for a position the log has not reached; [`ProjectionError::Cancelled`] when
@@ -99,7 +107,7 @@ impl Past {
         self.reached(position)?;
         let known = self.recent().iter().find(|it| it.position == position).cloned();
         if let Some(known) = known {
-            return Ok(known);
+            return Ok(self.answered(known));
         }
         let mut way = self.from(position)?;
         way.go(position, false, going_on, &mut |_| Ok(()), &mut Engine::pass)?;
@@ -109,19 +117,56 @@ impl Past {
         if recent.len() > RECENT {
             recent.pop_front();
         }
-        Ok(snapshot)
+        drop(recent);
+        Ok(self.answered(snapshot))
+    }
+
+    /// What is answered of a snapshot: tables whose past is given up there say so. It is asked after the files
+    /// were chosen, and rows go from files only after it says so.
+    fn answered(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        let retention = self.ledger.retention();
+        let check = |table: &&'static str| retention.check(table, snapshot.position).err();
+        let gone: Vec<_> = snapshot.tables.keys().filter_map(check).collect();
+        if gone.is_empty() {
+            return snapshot;
+        }
+        let mut answered = (*snapshot).clone();
+        for removed in gone {
+            if let Some(table) = answered.tables.get_mut(removed.table) {
+                (table.cold, table.hot) = (Arc::default(), Arc::default());
+                table.kept = Kept::Gone(removed);
+            }
+        }
+        Arc::new(answered)
+    }
+
+    /// What is kept of the tables now.
+    #[must_use]
+    pub fn retention(&self) -> Arc<Retention> {
+        self.ledger.retention()
     }
 
     /// The changes of rows that are wanted, in the order in which they happened.
     ///
     /// # Errors
-    /// As [`Past::snapshot_at`]; [`ProjectionError::TooMany`].
+    /// As [`Past::snapshot_at`]; [`ProjectionError::TooMany`]; [`ProjectionError::Removed`] when rows that were
+    /// there at `from` are no longer kept, or the one row that was asked for is not.
     pub fn changes(
         &self,
         wanted: &Wanted,
         going_on: GoingOn<'_>,
     ) -> Result<Vec<RowChange>, ProjectionError> {
         self.reached(wanted.to)?;
+        let retention = self.ledger.retention();
+        let answered = retention.check(wanted.table.name, wanted.from);
+        // Whether one row is among those that are gone shows in its newest form. Who may not see that it ever was
+        // must not learn it from the refusal.
+        if wanted.key.is_none() || !wanted.tells() {
+            answered.clone()?;
+        }
+        let gone = answered.err().zip(retention.removable(wanted.table.name));
+        let end = gone.as_ref().map_or(wanted.to, |(removed, _)| removed.from.max(wanted.to));
+        let mut newest: Option<Row> = None;
         let mut found = Vec::new();
         if wanted.from >= wanted.to {
             return Ok(found);
@@ -131,7 +176,10 @@ impl Past {
         let mut keep = |change: RowChange| {
             let is_meant = change.table.name == wanted.table.name
                 && wanted.key.as_deref().is_none_or(|key| *key == *change.key);
-            if is_meant && wanted.grants(&change) {
+            if is_meant && gone.is_some() && wanted.grants(&change) {
+                newest.clone_from(&change.after);
+            }
+            if is_meant && change.position <= wanted.to && wanted.grants(&change) {
                 if found.len() >= wanted.changes_max {
                     return Err(ProjectionError::TooMany { max: wanted.changes_max });
                 }
@@ -139,12 +187,19 @@ impl Past {
             }
             Ok(())
         };
-        way.go(wanted.to, true, going_on, &mut keep, &mut Engine::pass)?;
+        way.go(end, true, going_on, &mut keep, &mut Engine::pass)?;
+        if let Some((removed, hidden)) = gone
+            && let Some(newest) = newest
+            && hidden.of_rows(&row_batch(wanted.table, &[newest])?)?.contains(&true)
+        {
+            return Err(removed.into());
+        }
         Ok(found)
     }
 
     /// Folds the log again through the commits whose positions end in `(from, to]` and holds the rows of
-    /// `table` in each file against what comes out. It begins with the newest state at or before `from`.
+    /// `table` in each file against what comes out, as far as they are kept. It begins with the newest state at or
+    /// before `from`.
     ///
     /// # Errors
     /// As [`Past::snapshot_at`]; [`ProjectionError::Damaged`] when a file cannot be read as rows.
@@ -159,12 +214,14 @@ impl Past {
         let mut checks = Vec::new();
         let mut way = self.until(to, from)?;
         let layout = Arc::clone(&way.layout);
-        let mut stored = Stored::new(&layout, table);
+        // After the files were chosen: what is out of them by now does not count on either side.
+        let removable = self.ledger.retention().removable(table.name);
+        let mut stored = Stored::new(&layout, table, removable.as_ref());
         let mut compare = |engine: &mut Engine, commit: &Manifest| {
             let mut replayed = None;
             engine.pass_with(commit, |def, batch| {
                 if def.name == table.name {
-                    replayed = Some(of_batch(def, batch));
+                    replayed = Some(of_batch(def, batch, removable.as_ref())?);
                 }
                 Ok(())
             })?;
@@ -209,13 +266,18 @@ impl Past {
 struct Stored<'a> {
     layout: &'a Layout,
     table: &'static TableDef,
+    without: Option<&'a Hidden>,
     /// Begin of the file read last, and the checksums by commit.
     read: Option<(Position, BTreeMap<u64, TableChecksum>)>,
 }
 
 impl<'a> Stored<'a> {
-    const fn new(layout: &'a Layout, table: &'static TableDef) -> Self {
-        Self { layout, table, read: None }
+    const fn new(
+        layout: &'a Layout,
+        table: &'static TableDef,
+        without: Option<&'a Hidden>,
+    ) -> Self {
+        Self { layout, table, without, read: None }
     }
 
     fn of(&mut self, commit: &Manifest) -> Result<TableChecksum, ProjectionError> {
@@ -225,7 +287,7 @@ impl<'a> Stored<'a> {
         };
         let sums = match self.read.take() {
             Some((read, sums)) if read == *from => sums,
-            _ => of_commits(self.table, file, *to)?,
+            _ => of_commits(self.table, file, *to, self.without)?,
         };
         let sum = sums.get(&commit.to.0).cloned().unwrap_or_else(TableChecksum::of_nothing);
         self.read = Some((*from, sums));

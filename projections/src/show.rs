@@ -59,7 +59,7 @@ impl<T: TableRow> Shown for Appended<T> {
 }
 
 impl Tables {
-    fn all(&mut self) -> [&mut dyn Shown; 26] {
+    fn all(&mut self) -> [&mut dyn Shown; 27] {
         [
             &mut self.access_log,
             &mut self.agent_activity,
@@ -84,6 +84,7 @@ impl Tables {
             &mut self.queue_leg,
             &mut self.queue_live,
             &mut self.recording,
+            &mut self.retention_status,
             &mut self.routing_candidate,
             &mut self.routing_decision,
             &mut self.routing_order,
@@ -102,12 +103,14 @@ pub(crate) fn snapshot(
     cold: &ColdFiles,
 ) -> Result<Snapshot, ProjectionError> {
     let mut tables = BTreeMap::new();
+    let retention = Arc::clone(&fold.retention);
     for table in fold.tables.all() {
         let def = table.def();
         let schema = schemas.of(def);
         let hot = table.show(&schema)?;
         let cold = cold.get(def.name).map(Arc::clone).unwrap_or_default();
-        tables.insert(def.name, TableSnapshot { def, schema, cold, hot });
+        let kept = retention.kept(def.name);
+        tables.insert(def.name, TableSnapshot { def, schema, cold, hot, kept });
     }
     let live = BTreeMap::from([
         (tables::AgentLive::DEF.name, fold.tables.agent_live.shown()),

@@ -12,6 +12,7 @@ use ledgerline_schemas::id::OrgId;
 
 use crate::blocks::Blocks;
 use crate::lease::Lease;
+use crate::retention::Kept;
 use crate::table::{Row, TableDef};
 
 /// Column that merged files have beside those of their table: the position of the commit in which the row
@@ -46,7 +47,7 @@ impl ColdFile {
     }
 }
 
-/// One table in a snapshot: the rows of `cold` and `hot` together, no row twice.
+/// One table in a snapshot: the rows of `cold` and `hot` together as far as they are `kept`, no row twice.
 #[derive(Clone, Debug)]
 pub struct TableSnapshot {
     /// The table.
@@ -57,6 +58,8 @@ pub struct TableSnapshot {
     pub cold: Arc<[ColdFile]>,
     /// Rows in memory.
     pub hot: Arc<[RecordBatch]>,
+    /// Which of these rows are part of the table.
+    pub kept: Kept,
 }
 
 /// All tables of one organization at one position.

@@ -1,14 +1,16 @@
-//! What is done to the files beside the fold: merging small ones, looking for damage, mending it.
+//! What is done to the files beside the fold: merging small ones, taking out rows that are no longer kept,
+//! looking for damage, mending it.
 //!
 //! It runs on a thread of its own, one thing at a time, and is the only one that makes exchanges.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use ledgerline_event_store::EventReader;
+use ledgerline_schemas::Position;
 
 use crate::commit::Encoded;
 use crate::committed::verified;
@@ -22,6 +24,7 @@ use crate::open::Lost;
 use crate::past::GoingOn;
 use crate::plan::{self, Limits};
 use crate::projections::Options;
+use crate::table::TableDef;
 use crate::tables;
 
 /// Longest time between two looks at what readers reported.
@@ -32,12 +35,14 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Looks after the files of one organization's tables.
 #[derive(Debug)]
 pub(crate) struct Upkeep {
-    ledger: Arc<Ledger>,
+    pub(crate) ledger: Arc<Ledger>,
     reader: Arc<dyn EventReader>,
     options: Options,
     limits: Limits,
     /// Files that were found whole.
-    verified: BTreeSet<PathBuf>,
+    pub(crate) verified: BTreeSet<PathBuf>,
+    /// Files that hold no row that a run up to this position dropped.
+    pub(crate) cleared: BTreeMap<PathBuf, Position>,
 }
 
 /// What was done.
@@ -49,6 +54,8 @@ pub(crate) enum Done {
     Mended,
     /// A file was found whole.
     Verified,
+    /// Rows that are no longer kept were taken out of a file, so many.
+    Removed(u64),
 }
 
 impl Upkeep {
@@ -59,7 +66,14 @@ impl Upkeep {
         options: Options,
         limits: Limits,
     ) -> Self {
-        Self { ledger, reader, options, limits, verified: BTreeSet::new() }
+        Self {
+            ledger,
+            reader,
+            options,
+            limits,
+            verified: BTreeSet::new(),
+            cleared: BTreeMap::new(),
+        }
     }
 
     /// Runs until whoever rings is gone. Trouble is told and tried again later: the tables are true without
@@ -84,8 +98,8 @@ impl Upkeep {
         }
     }
 
-    /// Does the next thing there is to do: what readers reported first, then what is due to be merged, then a
-    /// look at a file nobody has looked at since the start.
+    /// Does the next thing there is to do: what readers reported first, then rows that are no longer kept, then
+    /// what is due to be merged, then a look at a file nobody has looked at since the start.
     ///
     /// # Errors
     /// [`ProjectionError`]; nothing has changed then.
@@ -95,6 +109,9 @@ impl Upkeep {
             || layout.tables.iter().flat_map(|(table, it)| it.iter().map(move |it| (*table, it)));
         if let Some((table, placed)) = all().find(|(_, it)| it.file.lease.is_suspect()) {
             return self.look_at(table, placed).map(Some);
+        }
+        if let Some(done) = self.remove_next(&layout, going_on)? {
+            return Ok(Some(done));
         }
         if let Some((table, inputs)) = plan::due(&layout, self.limits) {
             return self.merge(table, &inputs, going_on).map(Some);
@@ -107,7 +124,11 @@ impl Upkeep {
     }
 
     /// Holds a file against its hash, and mends it when it does not fit.
-    fn look_at(&mut self, table: &str, placed: &Placed) -> Result<Done, ProjectionError> {
+    pub(crate) fn look_at(
+        &mut self,
+        table: &str,
+        placed: &Placed,
+    ) -> Result<Done, ProjectionError> {
         match verified(&self.ledger.files, placed) {
             Ok(_) => {
                 placed.file.lease.cleared();
@@ -156,25 +177,36 @@ impl Upkeep {
             }
         }
         let rows = inputs.iter().map(|it| it.entry.rows).sum();
-        let bytes = merge::merge(def, contents, rows, going_on)?;
-        let (files, generation) = (&self.ledger.files, &self.ledger.generation);
-        let seq = Ledger::next_exchange(&self.ledger.layout());
-        let name = Exchange::file_name(first.from, last.to, seq);
-        let path = layout::path(generation, table, &name);
-        let encoded = Encoded::of_table(bytes, generation, table, &name, &*files.cipher)?;
-        // An attempt that failed may have left it.
-        files.store.remove(&path).map_err(|error| ProjectionError::io(&path, &error))?;
-        let file = encoded.entry(name, rows);
-        let entry = PlacedEntry { from: first.from, to: last.to, file };
-        let added = encoded.placed(files, generation, table, entry)?;
+        let bytes = merge::merge(def, contents, rows, None, going_on)?;
+        let added = self.written(def, (first.from, last.to), bytes, rows)?;
+        let path = added.file.path.clone();
         let remove = inputs.iter().map(|it| it.entry.name.clone()).collect();
-        self.ledger.exchange(def.name, remove, vec![added])?;
+        self.ledger.exchange(def.name, remove, vec![added], None)?;
         for placed in inputs {
             placed.file.lease.replaced();
             self.verified.remove(&placed.file.path);
+            self.cleared.remove(&placed.file.path);
         }
         self.verified.insert(path);
         metrics::counter!("ledgerline_tables_merged_files_total").increment(inputs.len() as u64);
         Ok(Done::Merged)
+    }
+
+    /// Writes a file that the next exchange adds.
+    pub(crate) fn written(
+        &self,
+        def: &'static TableDef,
+        (from, to): (Position, Position),
+        bytes: Vec<u8>,
+        rows: u64,
+    ) -> Result<Placed, ProjectionError> {
+        let (files, generation) = (&self.ledger.files, &self.ledger.generation);
+        let name = Exchange::file_name(from, to, Ledger::next_exchange(&self.ledger.layout()));
+        let path = layout::path(generation, def.name, &name);
+        let encoded = Encoded::of_table(bytes, generation, def.name, &name, &*files.cipher)?;
+        // An attempt that failed may have left it.
+        files.store.remove(&path).map_err(|error| ProjectionError::io(&path, &error))?;
+        let file = encoded.entry(name, rows);
+        encoded.placed(files, generation, def.name, PlacedEntry { from, to, file })
     }
 }

@@ -1,5 +1,5 @@
 //! kill -9 of a process that folds a moving log, at random moments: between and in the middle of commits,
-//! merges of files and their removal.
+//! merges of files, and the removal of files and of rows that are no longer kept.
 //!
 //! After every kill the tables are opened as a server opens them and follow the log to its head; their
 //! checksums have to be those of tables that are built from nothing. Rounds: `LEDGERLINE_KILLS` (default 10),
@@ -13,8 +13,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ledgerline_event_store::crypt::at_rest::ClearFiles;
 use ledgerline_event_store::{Append, EmbeddedLog, EventReader, EventWriter};
-use ledgerline_projections::{Options, Projections, checksum, rebuild};
+use ledgerline_projections::{Options, Projections, checksum, maintain, rebuild};
 use ledgerline_schemas::config::ChannelType;
 use ledgerline_schemas::event::Event;
 use ledgerline_schemas::event::interaction::{
@@ -22,6 +23,7 @@ use ledgerline_schemas::event::interaction::{
     TerminationReason,
 };
 use ledgerline_schemas::event::queue::{QueueEntered, QueueLeaveReason, QueueLeft, QueueSource};
+use ledgerline_schemas::event::retention::RetentionApplied;
 use ledgerline_schemas::id::{EntryPointId, EventId, InteractionId, LegId, OrgId, QueueId};
 use ledgerline_schemas::{Actor, NewEvent, Position, StreamId, Timestamp};
 
@@ -30,6 +32,10 @@ const ORG: OrgId = OrgId::from_u128(0xa1);
 const FOLDER: &str = "LEDGERLINE_TABLES_TO_KILL";
 /// Calls that the child appends at once.
 const CALLS: u128 = 8;
+/// After them, of these tables everything but the newest rows is dropped.
+const DROPPED: [&str; 4] = ["queue_leg", "customer_session", "customer_activity", "queue_interval"];
+/// Events of such an append.
+const EVENTS: u128 = CALLS * 4 + DROPPED.len() as u128;
 /// Rounds over one log; then another one begins, so that a round stays short.
 const ROUNDS_OF_A_LOG: u64 = 20;
 
@@ -122,12 +128,40 @@ fn call(number: u128) -> Vec<NewEvent> {
             .into(),
         ),
     ];
-    let begin = 1_709_283_600_000 + number as i64 * 60_000;
-    let new = |(index, (ms, event)): (usize, (i64, Event))| NewEvent {
-        id: EventId::from_u128(number * 4 + index as u128),
+    let new = |(index, (ms, event)): (usize, (i64, Event))| {
+        recorded(number * 4 + index as u128, begin(number).plus_ms(ms.unsigned_abs()), &event)
+    };
+    events.into_iter().enumerate().map(new).collect()
+}
+
+/// When a call begins.
+fn begin(number: u128) -> Timestamp {
+    Timestamp::from_millis(1_709_283_600_000 + number as i64 * 60_000)
+}
+
+/// Drops what is older than the newest 12 calls, and gives up the past of what was dropped 20 calls ago.
+fn runs(calls: u128) -> Vec<NewEvent> {
+    let run = |(index, table): (usize, &&str)| {
+        let event = RetentionApplied {
+            table: (*table).to_owned(),
+            before: begin(calls.saturating_sub(12)),
+            past_before: begin(calls.saturating_sub(20)),
+            policy_id: Default::default(),
+            rows_dropped: 0,
+            rows_held: 0,
+            counted_position: Position::START,
+        };
+        recorded((1 << 100) + calls * 4 + index as u128, begin(calls), &event.into())
+    };
+    DROPPED.iter().enumerate().map(run).collect()
+}
+
+fn recorded(id: u128, time: Timestamp, event: &Event) -> NewEvent {
+    NewEvent {
+        id: EventId::from_u128(id),
         stream: StreamId::new("calls"),
         event_type: event.event_type().into(),
-        time: Timestamp::from_micros((begin + ms) * 1_000),
+        time,
         command_id: Default::default(),
         correlation_id: Default::default(),
         causation_id: None,
@@ -136,8 +170,7 @@ fn call(number: u128) -> Vec<NewEvent> {
         traceparent: None,
         data_subject_id: None,
         payload: event.encode(),
-    };
-    events.into_iter().enumerate().map(new).collect()
+    }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -154,8 +187,9 @@ fn child() {
     let tables = Projections::start(reader, folder.join("tables"), options()).expect("tables");
     let runtime = runtime();
     for round in 0_u64.. {
-        let first = u128::from(log.head().0 / 4);
-        let events = (first..first + CALLS).flat_map(call).collect();
+        let first = u128::from(log.head().0) / EVENTS * CALLS;
+        let mut events: Vec<NewEvent> = (first..first + CALLS).flat_map(call).collect();
+        events.extend(runs(first + CALLS));
         let append = Append { events, expected: Vec::new() };
         let submitted = log.submit(append).expect("submit");
         runtime.block_on(submitted).expect("append");
@@ -195,7 +229,7 @@ fn tables_of_a_killed_process_are_those_of_a_fresh_build() {
     let rounds = number("LEDGERLINE_KILLS", 10);
     let mut seed = number("LEDGERLINE_SEED", 20_261_129);
     println!("LEDGERLINE_KILLS={rounds} LEDGERLINE_SEED={seed}");
-    let (mut events, mut merged, mut committed) = (0, 0, 0);
+    let (mut events, mut merged, mut committed, mut removed) = (0, 0, 0, 0);
     let mut folder = tempfile::tempdir().expect("folder");
     for round in 0..rounds {
         if round % ROUNDS_OF_A_LOG == 0 {
@@ -226,14 +260,22 @@ fn tables_of_a_killed_process_are_those_of_a_fresh_build() {
             std::fs::read_dir(folder).expect("folder").count()
         };
         if round % ROUNDS_OF_A_LOG == ROUNDS_OF_A_LOG - 1 || round == rounds - 1 {
+            let reader: Arc<dyn EventReader> = log.clone();
+            let dir = folder.path().join("tables");
+            let kept = maintain(reader, &dir, options(), Arc::new(ClearFiles)).expect("kept up");
+            // Those of the last appends may be in memory still.
+            let legs = kept.after.get("queue_leg").map_or(0, |files| files.rows) + 40;
+            let all = head.0 / EVENTS as u64 * CALLS as u64;
+            removed += all.saturating_sub(legs);
             events += head.0;
             merged += names("exchange");
             committed += names("manifest");
         }
     }
     println!(
-        "{rounds} kills, {events} events, {committed} commits, {merged} merges: all as built anew"
+        "{rounds} kills, {events} events, {committed} commits, {merged} exchanges, {removed} legs removed: all as built anew"
     );
+    assert!(removed > 0 || rounds < 5, "no row was removed: the rounds are too short");
     assert!(
         merged > 0 || rounds < 5,
         "nothing was merged: the rounds are too short to show anything"

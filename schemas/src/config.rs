@@ -16,11 +16,13 @@ pub mod flow;
 pub mod metric;
 pub mod queue;
 pub mod report;
+pub mod retention;
 pub mod skill;
 
 pub use access_profile::{Granted, Module, ProfileType, ResourceCollection, UserProfile};
 pub use flow::{Activity, ActivityKind, Flow};
 pub use queue::{CallDistributionGroup, Queue, RoutingType, WaitCredit};
+pub use retention::{LegalHold, RetentionPolicy};
 pub use skill::{
     AgentSkill, Skill, SkillCondition, SkillProfile, SkillRequirement, SkillType, SkillValue,
 };
@@ -129,6 +131,8 @@ kinds! {
     ReportDefinition = "report_definition",
     /// A retention policy.
     RetentionPolicy = "retention_policy",
+    /// A legal hold.
+    LegalHold = "legal_hold",
     /// A flow.
     Flow = "flow",
 }
@@ -344,6 +348,8 @@ pub enum Entity {
     Flow(Flow),
     UserProfile(UserProfile),
     ResourceCollection(ResourceCollection),
+    RetentionPolicy(RetentionPolicy),
+    LegalHold(LegalHold),
     /// A kind whose document is only stored and shown today.
     Other(EntityKind, Document),
 }
@@ -367,6 +373,8 @@ impl Entity {
             EntityKind::Flow => Self::Flow(document.parse()?),
             EntityKind::UserProfile => Self::UserProfile(document.parse()?),
             EntityKind::ResourceCollection => Self::ResourceCollection(document.parse()?),
+            EntityKind::RetentionPolicy => Self::RetentionPolicy(document.parse()?),
+            EntityKind::LegalHold => Self::LegalHold(document.parse()?),
             other => {
                 document.parse::<Named>()?;
                 Self::Other(other, document.clone())
@@ -390,6 +398,8 @@ impl Entity {
             Self::Flow(it) => it.name.clone(),
             Self::UserProfile(it) => it.name.clone(),
             Self::ResourceCollection(it) => it.name.clone(),
+            Self::RetentionPolicy(it) => it.name.clone(),
+            Self::LegalHold(it) => it.name.clone(),
             Self::Other(_, document) => {
                 document.parse::<Named>().map(|named| named.name).unwrap_or_default()
             }

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::command::{Command, Commanded};
 use crate::config::{
-    AuxCode, EntryPoint, Flow, MultimediaProfile, Queue, ResourceCollection, Site, Skill,
-    SkillProfile, Team, User, UserProfile,
+    AuxCode, EntryPoint, Flow, LegalHold, MultimediaProfile, Queue, ResourceCollection,
+    RetentionPolicy, Site, Skill, SkillProfile, Team, User, UserProfile,
 };
 use crate::envelope::{Actor, Position, StreamId, Version};
 use crate::event::json_schemas;
@@ -117,6 +117,8 @@ fn config() -> Value {
         ("flow", generator.subschema_for::<Flow>()),
         ("user_profile", generator.subschema_for::<UserProfile>()),
         ("resource_collection", generator.subschema_for::<ResourceCollection>()),
+        ("retention_policy", generator.subschema_for::<RetentionPolicy>()),
+        ("legal_hold", generator.subschema_for::<LegalHold>()),
     ];
     let kinds: Map<String, Value> =
         kinds.into_iter().map(|(kind, schema)| (kind.to_owned(), schema.into())).collect();

@@ -6,6 +6,15 @@ use serde_json::Value;
 use crate::cli::Target;
 use crate::failure::Failure;
 
+/// Text as a part of a path or a query.
+pub(crate) fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
 /// A server and the token for it.
 pub(crate) struct Server {
     client: Client,

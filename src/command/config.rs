@@ -9,8 +9,8 @@ use ledgerline_schemas::{Actor, ActorType};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::cli::{Config, ConfigApply, ConfigVerb};
-use crate::command::client::Server;
+use crate::cli::{Config, ConfigVerb, Target};
+use crate::command::client::{Server, encoded};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
 use crate::organization::{open_log, start_engine};
@@ -25,57 +25,63 @@ pub(crate) async fn run(arguments: Config) -> Result<(), Failure> {
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let wrong =
         |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", path.display()));
-    let file = if is_json { ConfigFile::from_json(&text) } else { ConfigFile::from_toml(&text) }
-        .map_err(|error| wrong(&error))?;
-    let report = match Server::of(&arguments.target)? {
-        Some(server) => {
-            let entities: Value = if is_json {
-                serde_json::from_str(&text).map_err(|error| wrong(&error))?
-            } else {
-                toml::from_str(&text).map_err(|error| wrong(&error))?
-            };
-            remote(&server, &arguments, entities).await?
+    let entities: Value = if is_json {
+        serde_json::from_str(&text).map_err(|error| wrong(&error))?
+    } else {
+        toml::from_str(&text).map_err(|error| wrong(&error))?
+    };
+    // Said with the name of the file.
+    ConfigFile::from_value(entities.clone()).map_err(|error| wrong(&error))?;
+    put(&arguments.target, entities, arguments.dry_run, arguments.reason.as_deref()).await
+}
+
+/// Puts entities by kind, and shows what became of them.
+pub(crate) async fn put(
+    target: &Target,
+    entities: Value,
+    dry_run: bool,
+    reason: Option<&str>,
+) -> Result<(), Failure> {
+    let report = match Server::of(target)? {
+        Some(server) => remote(&server, entities, dry_run, reason).await?,
+        None => {
+            let file = ConfigFile::from_value(entities).map_err(Failure::data)?;
+            let reason = reason.map(str::to_owned);
+            local(target, file, &ApplyOptions { dry_run, reason }).await?
         }
-        None => local(&arguments, file).await?,
     };
     show(&report)
 }
 
 async fn remote(
     server: &Server,
-    arguments: &ConfigApply,
     entities: Value,
+    dry_run: bool,
+    reason: Option<&str>,
 ) -> Result<Value, Failure> {
-    let mut query = format!("?dry_run={}", arguments.dry_run);
-    if let Some(reason) = &arguments.reason {
-        let encoded: String = reason
-            .bytes()
-            .map(|byte| {
-                if byte.is_ascii_alphanumeric() {
-                    char::from(byte).to_string()
-                } else {
-                    format!("%{byte:02X}")
-                }
-            })
-            .collect();
-        query.push_str(&format!("&reason={encoded}"));
+    let mut query = format!("?dry_run={dry_run}");
+    if let Some(reason) = reason {
+        query.push_str(&format!("&reason={}", encoded(reason)));
     }
     let path = format!("/v1/config/apply{query}");
     let response = server.ask(Method::POST, &path, "application/json", Some(entities)).await?;
     response.json().await.map_err(Failure::unavailable)
 }
 
-async fn local(arguments: &ConfigApply, file: ConfigFile) -> Result<Value, Failure> {
-    let data = arguments.target.data.as_deref().unwrap_or(Path::new("./ledgerline-data"));
+async fn local(
+    target: &Target,
+    file: ConfigFile,
+    options: &ApplyOptions,
+) -> Result<Value, Failure> {
+    let data = target.data.as_deref().unwrap_or(Path::new("./ledgerline-data"));
     let data = DataDir::existing(data)?;
     let _held = data.hold()?;
-    let known = data.choose(arguments.target.org.as_deref())?;
+    let known = data.choose(target.org.as_deref())?;
     let log = open_log(&data, &known)?;
     let engine = start_engine(&data, &known, &log, EffectSinks::default())?;
-    let options = ApplyOptions { dry_run: arguments.dry_run, reason: arguments.reason.clone() };
     let actor = Actor::new(ActorType::Admin, "operator");
     let handle = Arc::new(engine.handle());
-    let report = apply(&*handle, known.org_id, &actor, file, &options).await;
+    let report = apply(&*handle, known.org_id, &actor, file, options).await;
     drop(handle);
     engine.stop();
     let report = report.map_err(Failure::software)?;

@@ -15,6 +15,7 @@ pub(crate) mod rebuild;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod restore;
+pub(crate) mod retention;
 pub(crate) mod serve;
 pub(crate) mod sql;
 pub(crate) mod tables;

@@ -20,7 +20,7 @@ pub(crate) async fn run(arguments: Tables) -> Result<(), Failure> {
     }
 }
 
-/// Merges the files of the tables, and looks at every one of them.
+/// Takes rows that are no longer kept out of the files, merges them, and looks at every one of them.
 async fn compact(arguments: Compact) -> Result<(), Failure> {
     let data = DataDir::existing(&arguments.local.data)?;
     let _held = data.hold()?;
@@ -34,8 +34,8 @@ async fn compact(arguments: Compact) -> Result<(), Failure> {
             .map_err(Failure::software)?
             .map_err(|error| Failure::file(format!("organization {}: {error}", known.name)))?;
         say(&format!(
-            "organization {}: {} merged files, {} made again from the log, {} looked at",
-            known.name, done.merged, done.mended, done.verified
+            "organization {}: {} merged files, {} made again from the log, {} looked at, {} rows removed",
+            known.name, done.merged, done.mended, done.verified, done.removed_rows
         ));
         for (table, after) in &done.after {
             let before = done.before.get(table).copied().unwrap_or_default();

@@ -82,7 +82,9 @@ pub(crate) async fn resolve(
 
 fn failed(error: ProjectionError) -> QueryError {
     match error {
-        ProjectionError::NotYet { .. } => QueryError::Value(error.to_string()),
+        ProjectionError::NotYet { .. } | ProjectionError::Removed(_) => {
+            QueryError::Value(error.to_string())
+        }
         ProjectionError::TooMany { max } => QueryError::Rows(max as u64),
         ProjectionError::Cancelled => QueryError::Cancelled,
         other => QueryError::Internal(other.to_string()),

@@ -21,6 +21,7 @@ fn snapshot() -> Snapshot {
         .iter()
         .map(|def| {
             let table = TableSnapshot {
+                kept: Default::default(),
                 def,
                 schema: schema(def),
                 cold: Vec::new().into(),

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::DataType;
 use ledgerline_access::{Principal, Role};
-use ledgerline_projections::{ColumnType, Rights, TableDef, TableSnapshot};
+use ledgerline_projections::{ColumnType, Kept, Rights, TableDef, TableSnapshot};
 
 use crate::backends::{Seen, Settings};
 use crate::functions::service_level::Definition;
@@ -144,7 +144,8 @@ impl Model {
     }
 }
 
-/// A table; of one that is not seen whole the catalogs do not tell the size, which counts every row.
+/// A table; of one that is not seen whole the catalogs do not tell the size, which counts every row. Nor do they
+/// count rows that are dropped and not yet out of the files.
 fn table_entry(oid: i64, table: &TableSnapshot, told: bool) -> Table {
     if !told {
         return Table { oid, def: table.def, bytes: 0, rows: -1, view: None };
@@ -158,7 +159,10 @@ fn table_entry(oid: i64, table: &TableSnapshot, told: bool) -> Table {
         oid,
         def: table.def,
         bytes: number(cold_bytes.saturating_add(hot_bytes as u64)),
-        rows: number(cold_rows.saturating_add(hot_rows as u64)),
+        rows: match table.kept {
+            Kept::All => number(cold_rows.saturating_add(hot_rows as u64)),
+            _ => -1,
+        },
         view: None,
     }
 }

@@ -19,9 +19,9 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt as _;
 
-/// The rows of a table that are granted. To the optimizer it is a leaf without statistics, ordering or metrics;
+/// The rows of a table that are granted, or still kept. To the optimizer it is a leaf without statistics, ordering or metrics;
 /// what is inside was planned before and is shown nowhere.
-pub(super) struct GrantedRows {
+pub(crate) struct GrantedRows {
     table: &'static str,
     inner: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
@@ -29,7 +29,7 @@ pub(super) struct GrantedRows {
 
 impl GrantedRows {
     /// Around a plan that gives the columns of `schema` first.
-    pub(super) fn new(
+    pub(crate) fn new(
         table: &'static str,
         schema: SchemaRef,
         inner: Arc<dyn ExecutionPlan>,
@@ -45,7 +45,7 @@ impl GrantedRows {
     }
 
     /// Of a table that is not granted at all.
-    pub(super) fn nothing(table: &'static str, schema: SchemaRef) -> Self {
+    pub(crate) fn nothing(table: &'static str, schema: SchemaRef) -> Self {
         let inner = Arc::new(EmptyExec::new(Arc::clone(&schema)));
         Self::new(table, schema, inner)
     }

@@ -8,9 +8,9 @@
 //! Whoever is not limited gets the tables themselves; nothing here is on the way then.
 
 mod ask;
-mod barrier;
+pub(crate) mod barrier;
 mod condition;
-mod safe;
+pub(crate) mod safe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -31,7 +31,7 @@ use ledgerline_projections::{Limited, Rights, Snapshot, TableDef, Value, data_ty
 
 use crate::error::QueryError;
 use crate::past::Asked;
-use crate::table::SnapshotTable;
+use crate::retention;
 use barrier::GrantedRows;
 
 /// Names of the masked columns that a question has read, `table.column`.
@@ -68,7 +68,7 @@ impl Grants {
     pub(crate) fn table(&self, snapshot: &Snapshot, def: &'static TableDef) -> GrantedTable {
         let whole = |name: &str| {
             let table = snapshot.tables.get(name)?.clone();
-            Some(Arc::new(SnapshotTable::new(table)) as Arc<dyn TableProvider>)
+            Some(retention::provider(table))
         };
         self.over(snapshot, def, whole(def.name))
     }
@@ -91,7 +91,7 @@ impl Grants {
     ) -> GrantedTable {
         let beside = ["queue_leg", "customer_session"].into_iter().filter_map(|name| {
             let table = snapshot.tables.get(name)?.clone();
-            Some((name, Arc::new(SnapshotTable::new(table)) as Arc<dyn TableProvider>))
+            Some((name, retention::provider(table)))
         });
         let schema = rows.as_ref().map_or_else(|| Arc::new(Schema::empty()), |it| it.schema());
         GrantedTable {

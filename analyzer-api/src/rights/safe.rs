@@ -11,7 +11,7 @@ use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
 
 /// Comparisons of a clear column with values of its own type, and `and`, `or`, `not` over them.
-pub(super) fn is_safe(filter: &Expr, schema: &Schema, is_clear: &dyn Fn(&str) -> bool) -> bool {
+pub(crate) fn is_safe(filter: &Expr, schema: &Schema, is_clear: &dyn Fn(&str) -> bool) -> bool {
     let safe = |expr: &Expr| is_safe(expr, schema, is_clear);
     let clear = |column: &Expr| match column {
         Expr::Column(column) => is_clear(column.name()),
@@ -47,7 +47,7 @@ pub(super) fn is_safe(filter: &Expr, schema: &Schema, is_clear: &dyn Fn(&str) ->
 }
 
 /// The same over columns without the name that the question gave the table.
-pub(super) fn bare(filter: &Expr) -> Result<Expr> {
+pub(crate) fn bare(filter: &Expr) -> Result<Expr> {
     let changed = filter.clone().transform(|expr| {
         Ok(match expr {
             Expr::Column(column) => {

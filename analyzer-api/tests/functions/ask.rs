@@ -85,6 +85,7 @@ pub(crate) fn sample(dir: &Path, parts: &[Vec<Row>]) -> Arc<Snapshot> {
         .enumerate()
         .map(|(index, rows)| cold(dir, &format!("{index}-{}.parquet", rows.len()), &batch(rows)));
     let table = TableSnapshot {
+        kept: Default::default(),
         def: &SAMPLE,
         schema: schema(),
         cold: files.collect(),

@@ -16,5 +16,6 @@ mod differential;
 mod leaks;
 mod past;
 mod random;
+mod retention;
 mod sql;
 mod world;

@@ -25,7 +25,7 @@ pub(crate) const ORG: OrgId = OrgId::from_u128(0xa);
 /// Rows of each table.
 const ROWS: usize = 120;
 
-fn id(kind: u128, number: usize) -> String {
+pub(crate) fn id(kind: u128, number: usize) -> String {
     Uuid::from_u128(kind << 64 | number as u128).to_string()
 }
 
@@ -251,11 +251,12 @@ impl<'a> Oracle<'a> {
     pub(crate) fn sees(&self, table: &str) -> bool {
         let module = match table {
             "queue_live" | "agent_live" => "live",
-            "config_entity" | "config_history" => "configuration",
+            "config_entity" | "config_history" | "retention_status" => "configuration",
             "access_log" | "event_log" => "audit",
             _ => "analyzer",
         };
-        let whole_only = ["access_log", "event_log", "routing_decision"].contains(&table);
+        let whole_only =
+            ["access_log", "event_log", "retention_status", "routing_decision"].contains(&table);
         self.profile.modules.as_ref().is_none_or(|open| open.contains(module))
             && (!whole_only || self.profile.all())
     }
@@ -422,7 +423,13 @@ pub(crate) fn snapshot(rows: &Rows, dir: Option<&Path>) -> Arc<Snapshot> {
             _ => Vec::new(),
         };
         let hot = vec![row_batch(def, new).expect("batch")];
-        let table = TableSnapshot { def, schema: schema(def), cold: cold.into(), hot: hot.into() };
+        let table = TableSnapshot {
+            kept: Default::default(),
+            def,
+            schema: schema(def),
+            cold: cold.into(),
+            hot: hot.into(),
+        };
         (*name, table)
     });
     Arc::new(Snapshot {

@@ -144,6 +144,7 @@ pub fn cold(dir: &Path, name: &str, batch: &RecordBatch) -> ColdFile {
 /// A table of these parts.
 pub fn queue_leg(cold: Vec<ColdFile>, hot: Vec<RecordBatch>) -> TableSnapshot {
     TableSnapshot {
+        kept: Default::default(),
         def: &QUEUE_LEG,
         schema: schema(&QUEUE_LEG),
         cold: cold.into(),
@@ -166,6 +167,7 @@ pub fn snapshot(org_id: OrgId, tag: &str, dir: &Path, rows: &[Stay]) -> Arc<Snap
     )
     .unwrap();
     let log = TableSnapshot {
+        kept: Default::default(),
         def: &EVENT_LOG,
         schema: schema(&EVENT_LOG),
         cold: Vec::new().into(),

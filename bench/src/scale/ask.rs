@@ -87,7 +87,13 @@ fn table(folder: &Path, def: &'static TableDef) -> Result<TableSnapshot, Failure
             Ok(ColdFile::plain(path, rows, bytes))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    Ok(TableSnapshot { def, schema: schema(def), cold: cold.into(), hot: Arc::new([]) })
+    Ok(TableSnapshot {
+        kept: Default::default(),
+        def,
+        schema: schema(def),
+        cold: cold.into(),
+        hot: Arc::new([]),
+    })
 }
 
 /// The analyzer over a folder, with these limits.

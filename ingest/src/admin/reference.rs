@@ -147,6 +147,10 @@ pub(super) fn resolve(
             granted(known, object, "resource_collections", EntityKind::ResourceCollection)
         }
         EntityKind::ResourceCollection => places(known, object),
+        EntityKind::LegalHold => {
+            granted(known, object, "queues", EntityKind::Queue)?;
+            granted(known, object, "agents", EntityKind::User)
+        }
         EntityKind::SkillProfile => each(object, "skills", |path, skill| {
             one(known, skill, path, "skill", EntityKind::Skill)
         }),

@@ -65,6 +65,7 @@ impl Fold {
             valid_from_position: at.header.position,
         };
         self.tables.config_entity.put(at.sink, row);
+        self.retention_configured(at, it);
         match it.kind {
             EntityKind::Queue => self.queue_configured(at, QueueId::new(id), it),
             EntityKind::MetricDefinition => self.metric_configured(at, it, is_active),

@@ -20,6 +20,7 @@ mod monitor;
 mod offer;
 mod queue;
 mod recording;
+mod retention;
 mod settle;
 mod trace;
 
@@ -37,11 +38,12 @@ use crate::fold::config::Config;
 use crate::fold::interaction::Interaction;
 pub(crate) use crate::fold::settle::Final;
 use crate::hot::{Appended, Keyed, Sink};
+use crate::retention::Retention;
 use crate::tables::{
     AccessLog, AgentActivity, AgentInterval, AgentLive, AgentSession, Callback, CampaignContact,
     ConfigEntity, ConfigHistory, CustomerActivity, CustomerSession, EntryPointInterval, EventLog,
     Feedback, FlowTrace, Message, MetricDefinition, MonitorSession, Offer, QueueInterval, QueueLeg,
-    QueueLive, Recording, RoutingCandidate, RoutingDecision, RoutingOrder,
+    QueueLive, Recording, RetentionStatus, RoutingCandidate, RoutingDecision, RoutingOrder,
 };
 
 /// Changes whenever the same log would give other rows; tables of another version are built anew.
@@ -71,6 +73,7 @@ pub(crate) struct Tables {
     pub(crate) queue_leg: Keyed<QueueLeg>,
     pub(crate) queue_live: Keyed<QueueLive>,
     pub(crate) recording: Keyed<Recording>,
+    pub(crate) retention_status: Keyed<RetentionStatus>,
     #[serde(skip)]
     pub(crate) access_log: Appended<AccessLog>,
     #[serde(skip)]
@@ -103,6 +106,8 @@ pub(crate) struct Fold {
     metric_versions: BTreeMap<Arc<str>, Position>,
     /// Name and position of the metrics that the organization defines, as far as they are in force.
     own_metrics: BTreeMap<EntityId, (Arc<str>, Position)>,
+    /// What is kept of the tables.
+    pub(crate) retention: Arc<Retention>,
 }
 
 /// The event being folded and where its changes go.
@@ -137,6 +142,7 @@ impl Fold {
             settled_quarters: Settled::default(),
             metric_versions: BTreeMap::new(),
             own_metrics: BTreeMap::new(),
+            retention: Arc::default(),
         }
     }
 
@@ -237,6 +243,7 @@ impl Fold {
             Event::CampaignContactResult(it) => self.campaign_contact_result(at, it),
             Event::CampaignContactSuppressed(it) => self.campaign_contact_suppressed(at, it),
             Event::MetricDefinitionPublished(it) => self.metric_definition_published(at, it),
+            Event::RetentionApplied(it) => self.retention_applied(at, it),
             Event::AccessQueryRun(it) => self.access_query_run(at, it),
             Event::AccessLogRead(it) => self.access_log_read(at, it),
             Event::AccessHistoryViewed(it) => self.access_history_viewed(at, it),

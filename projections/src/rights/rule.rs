@@ -114,6 +114,7 @@ rules! {
     "queue_leg": Analyzer [queue("queue_id"), STAFF_OR_NOBODY],
     "queue_live": Live [queue("queue_id")],
     "recording": Analyzer [OF_INTERACTION, QUEUE_OR_NONE],
+    "retention_status": Configuration [Test::WholeOnly],
     "routing_candidate": Analyzer [
         queue("queue_id"),
         Test::Staff { team: "team_id", site: None, nobody_yet: None },

@@ -113,6 +113,7 @@ fn directory(changes: &[(&str, u128, Document, bool)]) -> Directory {
     let def = ConfigEntity::DEF;
     let batch = row_batch(def, &rows).expect("batch");
     let table = TableSnapshot {
+        kept: Default::default(),
         def,
         schema: crate::encode::schema(def),
         cold: Vec::new().into(),

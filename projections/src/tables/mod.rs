@@ -149,6 +149,7 @@ pub(crate) mod queue_interval;
 pub(crate) mod queue_leg;
 pub(crate) mod queue_live;
 pub(crate) mod recording;
+pub(crate) mod retention_status;
 pub(crate) mod routing_candidate;
 pub(crate) mod routing_decision;
 pub(crate) mod routing_order;
@@ -176,6 +177,7 @@ pub(crate) use queue_interval::QueueInterval;
 pub(crate) use queue_leg::QueueLeg;
 pub(crate) use queue_live::QueueLive;
 pub(crate) use recording::Recording;
+pub(crate) use retention_status::RetentionStatus;
 pub(crate) use routing_candidate::RoutingCandidate;
 pub(crate) use routing_decision::RoutingDecision;
 pub(crate) use routing_order::RoutingOrder;
@@ -205,6 +207,7 @@ pub const ALL: &[TableDef] = &[
     *QueueLeg::DEF,
     *QueueLive::DEF,
     *Recording::DEF,
+    *RetentionStatus::DEF,
     *RoutingCandidate::DEF,
     *RoutingDecision::DEF,
     *RoutingOrder::DEF,

@@ -9,6 +9,8 @@ mod final_rows;
 mod history;
 mod hot;
 mod past;
+mod retention;
+mod retention_files;
 mod rows;
 mod running;
 mod script;

@@ -20,6 +20,7 @@ use crate::error::ProjectionError;
 use crate::hot::Sink;
 use crate::manifest::SharedStore;
 use crate::projections::Options;
+use crate::retention::{Kept, Retention};
 use crate::snapshot::Snapshot;
 
 pub(super) const ORG: OrgId = OrgId::from_u128(0xa1);
@@ -75,6 +76,33 @@ impl Script {
         let append = Append { events: vec![event], expected: Vec::new() };
         self.log.submit(append).expect("append");
         id
+    }
+
+    /// The last position of the log.
+    pub(super) fn log_head(&self) -> Position {
+        self.log.head()
+    }
+
+    /// What is kept of the tables at the end of the log.
+    pub(super) fn retention(&self) -> Arc<Retention> {
+        let dir = tempfile::tempdir().expect("dir");
+        let mut engine = open(dir.path(), Options::default());
+        advance(&mut engine, &self.log, self.log.head(), 1_000).expect("fold");
+        Arc::clone(&engine.fold.retention)
+    }
+
+    /// The log up to a position, to be gone on with in another way.
+    pub(super) fn cut(&self, to: Position) -> Self {
+        let mut cut = Self::new();
+        let max = usize::try_from(to.0).expect("few");
+        let all = self.log.read_all(Position::START, Direction::Forward, &Filter::all(), max);
+        for recorded in all.expect("readable").events {
+            let header = &recorded.header;
+            cut.actor = header.actor.clone();
+            cut.now = header.time.micros() / 1_000 - START;
+            cut.raw(&header.event_type, recorded.payload.to_vec());
+        }
+        cut
     }
 
     /// Configures an entity.
@@ -169,7 +197,7 @@ pub(super) fn fold(script: &Script) -> Snapshot {
 /// A row by column name, as text; nulls are absent.
 pub(super) type Cells = BTreeMap<String, String>;
 
-/// All rows of a table, hot and cold, in key order.
+/// All rows of a table that are shown, hot and cold, in key order.
 pub(super) fn rows(snapshot: &Snapshot, table: &str) -> Vec<Cells> {
     let table = &snapshot.tables[table];
     let mut batches: Vec<_> = table.hot.to_vec();
@@ -178,6 +206,11 @@ pub(super) fn rows(snapshot: &Snapshot, table: &str) -> Vec<Cells> {
     }
     let mut all = Vec::new();
     for batch in batches {
+        let batch = match &table.kept {
+            Kept::All => batch,
+            Kept::Except(hidden) => hidden.rest(&batch).expect("columns"),
+            Kept::Gone(removed) => panic!("{removed}"),
+        };
         for row in 0..batch.num_rows() {
             let mut cells = Cells::new();
             for (column, field) in batch.columns().iter().zip(batch.schema().fields()) {

@@ -22,19 +22,19 @@ use crate::tests::script::{ORG, Script, advance, open, open_with, options};
 use crate::tests::storage::{Dying, calls, content, files, unsynced};
 use crate::upkeep::{Done, Upkeep};
 
-const ON: &(dyn Fn() -> bool + Sync) = &|| true;
+pub(super) const ON: &(dyn Fn() -> bool + Sync) = &|| true;
 
 /// Small groups, so that short logs have several levels of them.
-const LIMITS: Limits = Limits { fan_in: 3, rows_max: 1_000, bytes_max: 1 << 20 };
+pub(super) const LIMITS: Limits = Limits { fan_in: 3, rows_max: 1_000, bytes_max: 1 << 20 };
 
-type Sums = BTreeMap<&'static str, TableChecksum>;
+pub(super) type Sums = BTreeMap<&'static str, TableChecksum>;
 
-fn upkeep(engine: &Engine, script: &Script, options: Options, limits: Limits) -> Upkeep {
+pub(super) fn upkeep(engine: &Engine, script: &Script, options: Options, limits: Limits) -> Upkeep {
     Upkeep::new(Arc::clone(engine.ledger()), script.reader(), options, limits)
 }
 
 /// Does what there is to do; gives what was done.
-fn kept_up(mut upkeep: Upkeep) -> Result<Vec<Done>, ProjectionError> {
+pub(super) fn kept_up(mut upkeep: Upkeep) -> Result<Vec<Done>, ProjectionError> {
     let mut all = Vec::new();
     while let Some(done) = upkeep.step(ON)? {
         all.push(done);
@@ -42,12 +42,12 @@ fn kept_up(mut upkeep: Upkeep) -> Result<Vec<Done>, ProjectionError> {
     Ok(all)
 }
 
-fn sums(engine: &mut Engine) -> Sums {
+pub(super) fn sums(engine: &mut Engine) -> Sums {
     checksum(&engine.snapshot().unwrap()).unwrap()
 }
 
 /// The tables after the first events, never committed.
-fn fresh(script: &Script, to: Position) -> Sums {
+pub(super) fn fresh(script: &Script, to: Position) -> Sums {
     let dir = tempfile::tempdir().unwrap();
     let mut engine = open(dir.path(), options(u64::MAX, 0));
     advance(&mut engine, &script.log, to, 1_000).unwrap();
@@ -136,7 +136,7 @@ fn every_position_is_what_it_was_and_commits_fit_the_log_though_files_were_merge
 }
 
 /// Commits and exchanges in turn, as a running system makes them, but always in the same order.
-fn run(
+pub(super) fn run(
     store: SharedStore,
     dir: &Path,
     script: &Script,
@@ -199,7 +199,13 @@ fn laid_out(script: &Script, settings: Options) -> (tempfile::TempDir, Sums) {
 
 /// Opens damaged tables as a server does, follows the log to its head, and holds the rows against what they
 /// have to be.
-fn opens_and_is_whole(dir: &Path, script: &Script, settings: Options, expected: &Sums, what: &str) {
+pub(super) fn opens_and_is_whole(
+    dir: &Path,
+    script: &Script,
+    settings: Options,
+    expected: &Sums,
+    what: &str,
+) {
     let opened = Engine::open_mending(unsynced(), dir, &script.reader(), settings);
     let mut engine = opened.unwrap_or_else(|error| panic!("{what}: {error}"));
     kept_up(upkeep(&engine, script, settings, LIMITS)).unwrap_or_else(|it| panic!("{what}: {it}"));
@@ -207,7 +213,7 @@ fn opens_and_is_whole(dir: &Path, script: &Script, settings: Options, expected: 
     assert_eq!(&sums(&mut engine), expected, "{what}");
 }
 
-fn copied(from: &Path) -> tempfile::TempDir {
+pub(super) fn copied(from: &Path) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (name, bytes) in content(from) {
         let path = dir.path().join(name);

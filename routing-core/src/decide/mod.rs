@@ -15,6 +15,7 @@ mod media;
 mod message;
 mod offer;
 mod queue;
+mod retention;
 mod routing;
 mod timer;
 

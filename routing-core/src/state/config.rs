@@ -198,7 +198,11 @@ impl Config {
                 self.entry_points.insert(entry_point_id, it);
             }
             Entity::Flow(it) => drop(self.flows.insert((FlowId::new(uuid), version), it)),
-            Entity::UserProfile(_) | Entity::ResourceCollection(_) | Entity::Other(..) => {}
+            Entity::UserProfile(_)
+            | Entity::ResourceCollection(_)
+            | Entity::RetentionPolicy(_)
+            | Entity::LegalHold(_)
+            | Entity::Other(..) => {}
         }
     }
 

@@ -11,6 +11,7 @@ mod flow;
 mod offer;
 mod property;
 mod queue;
+mod retention;
 mod scenario;
 mod snapshot;
 mod timer;

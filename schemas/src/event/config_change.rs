@@ -137,6 +137,7 @@ type_names! {
     MetricDefinition = "metric_definition",
     ReportDefinition = "report_definition",
     RetentionPolicy = "retention_policy",
+    LegalHold = "legal_hold",
     Flow = "flow",
 }
 

@@ -21,6 +21,7 @@ pub mod offer;
 pub mod presence;
 pub mod quality;
 pub mod queue;
+pub mod retention;
 pub mod routing;
 pub mod wrapup;
 use schemars::{Schema, SchemaGenerator};
@@ -328,4 +329,5 @@ ErasureCompleted(access::ErasureCompleted) = "erasure.completed",
 TimerFired(clock::TimerFired) = "timer.fired",
 LogCheckpoint(checkpoint::LogCheckpoint) = "log.checkpoint",
 LogSegmentDropped(checkpoint::LogSegmentDropped) = "log.segment_dropped",
+RetentionApplied(retention::RetentionApplied) = "retention.applied",
 EngineStarted(checkpoint::EngineStarted) = "engine.started",}
