@@ -22,6 +22,7 @@ mod organization;
 mod output;
 mod ports;
 mod refused_body;
+mod reports;
 mod settings;
 mod standby;
 mod storage;

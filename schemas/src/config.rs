@@ -15,11 +15,13 @@ pub mod access_profile;
 pub mod flow;
 pub mod queue;
 pub mod report;
+pub mod report_schedule;
 pub mod skill;
 
 pub use access_profile::{Granted, Module, ProfileType, ResourceCollection, UserProfile};
 pub use flow::{Activity, ActivityKind, Flow};
 pub use queue::{CallDistributionGroup, Queue, RoutingType, WaitCredit};
+pub use report_schedule::ReportSchedule;
 pub use skill::{
     AgentSkill, Skill, SkillCondition, SkillProfile, SkillRequirement, SkillType, SkillValue,
 };
@@ -126,6 +128,8 @@ kinds! {
     MetricDefinition = "metric_definition",
     /// A report definition.
     ReportDefinition = "report_definition",
+    /// A schedule of a report.
+    ReportSchedule = "report_schedule",
     /// A retention policy.
     RetentionPolicy = "retention_policy",
     /// A flow.
@@ -343,6 +347,7 @@ pub enum Entity {
     Flow(Flow),
     UserProfile(UserProfile),
     ResourceCollection(ResourceCollection),
+    ReportSchedule(ReportSchedule),
     /// A kind whose document is only stored and shown today.
     Other(EntityKind, Document),
 }
@@ -366,6 +371,7 @@ impl Entity {
             EntityKind::Flow => Self::Flow(document.parse()?),
             EntityKind::UserProfile => Self::UserProfile(document.parse()?),
             EntityKind::ResourceCollection => Self::ResourceCollection(document.parse()?),
+            EntityKind::ReportSchedule => Self::ReportSchedule(document.parse()?),
             other => {
                 document.parse::<Named>()?;
                 Self::Other(other, document.clone())
@@ -389,6 +395,7 @@ impl Entity {
             Self::Flow(it) => it.name.clone(),
             Self::UserProfile(it) => it.name.clone(),
             Self::ResourceCollection(it) => it.name.clone(),
+            Self::ReportSchedule(it) => it.name.clone(),
             Self::Other(_, document) => {
                 document.parse::<Named>().map(|named| named.name).unwrap_or_default()
             }

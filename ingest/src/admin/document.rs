@@ -2,8 +2,8 @@
 //! and two ways to write the same thing compare equal.
 
 use ledgerline_schemas::config::{
-    AuxCode, EntityKind, EntryPoint, Flow, MultimediaProfile, Named, Queue, ResourceCollection,
-    Site, Skill, SkillProfile, Team, User, UserProfile,
+    AuxCode, EntityKind, EntryPoint, Flow, MultimediaProfile, Named, Queue, ReportSchedule,
+    ResourceCollection, Site, Skill, SkillProfile, Team, User, UserProfile,
 };
 use ledgerline_schemas::document::Document;
 use serde::Serialize;
@@ -32,6 +32,7 @@ pub(super) fn normalized(
         EntityKind::Flow => typed::<Flow>(&value)?,
         EntityKind::UserProfile => typed::<UserProfile>(&value)?,
         EntityKind::ResourceCollection => typed::<ResourceCollection>(&value)?,
+        EntityKind::ReportSchedule => typed::<ReportSchedule>(&value)?,
         // Kinds whose document is only stored today: everything but the name is free.
         _ => {
             read::<Named>(&value)?;

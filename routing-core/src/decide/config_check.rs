@@ -7,6 +7,7 @@ use ledgerline_schemas::config::{
 use ledgerline_schemas::id::{EntityId, EntryPointId, QueueId};
 use ledgerline_schemas::limits::{GROUPS_MAX, NAME_CHARS_MAX, PROFILE_LIST_MAX, REQUIREMENTS_MAX};
 
+use super::schedule_check;
 use crate::flow::validate;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::state::config::Config;
@@ -35,6 +36,7 @@ pub(super) fn check(config: &Config, id: EntityId, entity: &Entity) -> Result<()
         Entity::Flow(it) => validate::check(it),
         Entity::UserProfile(it) => check_user_profile(it),
         Entity::ResourceCollection(it) => check_collection(it),
+        Entity::ReportSchedule(it) => schedule_check::check(it),
         _ => Ok(()),
     }
 }

@@ -16,6 +16,7 @@ mod message;
 mod offer;
 mod queue;
 mod routing;
+mod schedule_check;
 mod timer;
 
 use std::collections::BTreeMap;

@@ -198,7 +198,10 @@ impl Config {
                 self.entry_points.insert(entry_point_id, it);
             }
             Entity::Flow(it) => drop(self.flows.insert((FlowId::new(uuid), version), it)),
-            Entity::UserProfile(_) | Entity::ResourceCollection(_) | Entity::Other(..) => {}
+            Entity::UserProfile(_)
+            | Entity::ResourceCollection(_)
+            | Entity::ReportSchedule(_)
+            | Entity::Other(..) => {}
         }
     }
 
@@ -329,6 +332,11 @@ impl Config {
             }
             Entity::ResourceCollection(it) => {
                 places(&it.sites, &it.teams, &it.queues, &it.entry_points, &mut found);
+            }
+            Entity::ReportSchedule(it) => {
+                if let Some(id) = it.as_user_id {
+                    found.push(("as_user_id", EntityKind::User, id.uuid()));
+                }
             }
             Entity::SkillProfile(it) => {
                 for skill in &it.skills {
