@@ -223,7 +223,7 @@ impl Setting {
 async fn a_report_goes_to_every_place_from_one_position_and_as_the_user_may_see() {
     let folder = tempfile::tempdir().expect("folder");
     let setting = Setting::start(folder.path()).await;
-    setting.center.call("4711", "call-1").await;
+    setting.center.call_until("4711", "call-1", 1).await;
     let (_, socket) = setting.center.chat("Anna", &["hello".to_owned()]).await;
     leave(socket).await;
     setting.center.until("queue.entered", 2).await;
@@ -267,7 +267,7 @@ async fn a_report_goes_to_every_place_from_one_position_and_as_the_user_may_see(
     let text = String::from_utf8_lossy(content).into_owned();
     assert!(text.contains("Chats,1") && !text.contains("Calls"), "{text}");
     // Other content never takes the place of what is there.
-    setting.center.call("4711", "call-2").await;
+    setting.center.call_until("4711", "call-2", 3).await;
     let (_, socket) = setting.center.chat("Anna", &["hello".to_owned()]).await;
     leave(socket).await;
     setting.center.until("queue.entered", 4).await;
@@ -344,7 +344,7 @@ async fn who_may_not_see_the_rows_writes_and_starts_no_schedule() {
 async fn what_failed_is_delivered_after_kill_9_under_the_same_id_and_once() {
     let folder = tempfile::tempdir().expect("folder");
     let mut setting = Setting::start(folder.path()).await;
-    setting.center.call("4711", "call-1").await;
+    setting.center.call_until("4711", "call-1", 1).await;
     setting.center.until("queue.left", 1).await;
     // A spreadsheet: it must not hold the time at which it was made.
     let schedule = setting.schedule("Whole", &setting.everywhere());

@@ -209,8 +209,8 @@ fn words(text: &str) -> String {
     let mut lines = Vec::new();
     let mut part = String::new();
     for c in text.chars() {
-        // An encoded word has at most 75 characters, and whole characters.
-        if part.len() + c.len_utf8() > 42 {
+        // A line with encoded words has at most 76 characters, and a word is whole characters.
+        if part.len() + c.len_utf8() > 39 {
             lines.push(std::mem::take(&mut part));
         }
         part.push(c);

@@ -43,6 +43,8 @@ async fn a_report_arrives_as_it_is_and_signed() {
     assert_eq!(header("webhook-timestamp"), "1792888207");
     assert_eq!(header("ledgerline-position"), "42");
     assert!(header("content-disposition").contains("queues--every-morning-2026"));
+    // What the Python library standardwebhooks 1.1.0 signs of the same.
+    assert_eq!(header("webhook-signature"), "v1,EjJ7sI2GJAfidULZh/GVdF3GhACgMjixhJw5kMSCHIA=");
     // Verified by another implementation of HMAC than the one that signs.
     let signature = header("webhook-signature").strip_prefix("v1,").unwrap();
     let signature = STANDARD.decode(signature).unwrap();
