@@ -12,7 +12,7 @@ use ledgerline_analyzer_api::report::output::Output;
 use ledgerline_analyzer_api::report::period::{self, Period};
 use ledgerline_analyzer_api::report::run::needs_period;
 use ledgerline_analyzer_api::report::{ReportError, Request, run, saved};
-use ledgerline_analyzer_api::{AnalyzerState, Door};
+use ledgerline_analyzer_api::{AnalyzerState, Door, QueryError};
 use ledgerline_connectors::reports::channels::DeliverySettings;
 use ledgerline_connectors::reports::scheduler::Parts;
 use ledgerline_connectors::reports::{
@@ -180,10 +180,10 @@ fn failure(error: ReportError) -> RunFailure {
     match error {
         ReportError::Query(error) => RunFailure {
             reason: match &error {
-                ledgerline_analyzer_api::QueryError::NotAllowed(reason) => reason.clone(),
+                QueryError::NotAllowed(reason) => reason.clone(),
                 error => format!("the report's question failed: {}", error.code()),
             },
-            passes: error.status() >= 499,
+            passes: error.status() >= 499 || matches!(error, QueryError::Memory(_)),
         },
         ReportError::Format(_) => {
             RunFailure { reason: "the file cannot be made".to_owned(), passes: false }

@@ -24,8 +24,8 @@ use super::status::{Asked, LastStatus, ScheduleStatus};
 const PAGE: usize = 500;
 /// Deliveries at the same time.
 const DELIVERIES: usize = 8;
-/// Files that are kept for another attempt; of others the report is run again.
-const KEPT: usize = 16;
+/// Bytes of files that are kept for another attempt; of others the report is run again.
+const KEPT_BYTES: usize = 64 << 20;
 /// Longest sleep: how late a change of a schedule or of the clock is noticed.
 const SLEEP: Duration = Duration::from_secs(1);
 /// Wait after a failure of the log.
@@ -235,7 +235,8 @@ impl Scheduler {
         self.record(&order.principal, told.into()).await?;
         if let Ok(artifact) = outcome {
             let mut state = self.state();
-            if state.artifacts.len() < KEPT {
+            let kept: usize = state.artifacts.values().map(|it| it.bytes.len()).sum();
+            if kept.saturating_add(artifact.bytes.len()) <= KEPT_BYTES {
                 state.artifacts.insert(key, artifact);
             }
         }

@@ -218,3 +218,39 @@ fn dotted(message: &[u8]) -> Vec<u8> {
     out.extend_from_slice(b".\r\n");
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dot_at_the_begin_of_a_line_does_not_end_the_mail() {
+        for (message, expected) in [
+            ("a\r\n", "a\r\n.\r\n"),
+            ("a", "a\r\n.\r\n"),
+            (".\r\n.b\r\nc.\r\n", "..\r\n..b\r\nc.\r\n.\r\n"),
+        ] {
+            assert_eq!(dotted(message.as_bytes()), expected.as_bytes(), "{message:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_smtp_or_has_no_end_is_told() {
+        let endless = "250-more\r\n".repeat(LINES_MAX + 1);
+        let long = "2".repeat(5_000);
+        for (spoken, reason) in [
+            ("HTTP/1.1 400 Bad Request\r\n", "does not speak SMTP"),
+            ("220 cut", "hung up"),
+            ("554 no\r\n", "greeted with 554"),
+            (endless.as_str(), "come to an end"),
+            (long.as_str(), "hung up"),
+        ] {
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            let mut theirs = theirs;
+            theirs.write_all(spoken.as_bytes()).await.unwrap();
+            drop(theirs);
+            let failed = Session::new(ours).greeting().await.unwrap_err();
+            assert!(failed.passes && failed.reason.contains(reason), "{failed:?}");
+        }
+    }
+}
