@@ -3,6 +3,8 @@
 use ledgerline_connectors::reports::channels::{DeliverySettings, MailSettings, WebhookSettings};
 use ledgerline_connectors::reports::mail::Security;
 use ledgerline_connectors::reports::secret::SecretSource;
+use ledgerline_schemas::config::report_schedule::ReportSchedule;
+use serde::Deserialize;
 
 fn refused(change: impl FnOnce(&mut DeliverySettings)) -> String {
     let mut settings = DeliverySettings::default();
@@ -89,4 +91,27 @@ fn a_secret_of_the_environment_or_a_file_is_read_without_its_line_end() {
     assert_eq!(format!("{read:?}"), "Secret(..)");
     let read = SecretSource { file: None, env: Some("PATH".into()) }.read().unwrap();
     assert_eq!(read.bytes(), std::env::var("PATH").unwrap().trim_end().as_bytes());
+}
+
+#[derive(Deserialize)]
+struct Entities {
+    report_schedule: Vec<ReportSchedule>,
+}
+
+#[derive(Deserialize)]
+struct Settings {
+    reports: DeliverySettings,
+}
+
+#[test]
+fn the_examples_of_the_guide_are_what_they_say() {
+    let guide = include_str!("../../../docs/reports.md");
+    let examples: Vec<&str> =
+        guide.split("```toml\n").skip(1).filter_map(|it| it.split("```").next()).collect();
+    let [entities, settings] = examples.as_slice() else { panic!("{} examples", examples.len()) };
+    let entities: Entities = toml::from_str(entities).unwrap();
+    assert_eq!(entities.report_schedule[0].deliver.len(), 3);
+    let settings: Settings = toml::from_str(settings).unwrap();
+    settings.reports.check().unwrap();
+    assert_eq!(settings.reports.mail.unwrap().recipients.len(), 2);
 }
