@@ -25,6 +25,7 @@ mod publication;
 mod publication_task;
 mod published_metrics;
 mod refused_body;
+mod reports;
 mod retention;
 mod settings;
 mod standby;

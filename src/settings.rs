@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ledgerline_access::oidc::ProviderSettings;
+use ledgerline_connectors::reports::channels::DeliverySettings;
 use ledgerline_event_store::archive::Retention;
 use ledgerline_ingest::chat::ChatSettings;
 use ledgerline_ingest::voice::VoiceConfig;
@@ -47,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) custody: Custody,
     /// Copies of the tables for other engines.
     pub(crate) tables: TableCopies,
+    /// Delivery of reports that are due.
+    pub(crate) reports: DeliverySettings,
     /// Logs.
     pub(crate) log: Log,
 }
@@ -237,6 +240,7 @@ impl Default for Settings {
             encryption: Encryption::default(),
             custody: Custody::default(),
             tables: TableCopies::default(),
+            reports: DeliverySettings::default(),
             log: Log::default(),
         }
     }
@@ -375,6 +379,8 @@ impl Settings {
         }
         self.storage.check()?;
         self.tables.check()?;
+        let wrong = |error| Failure::config(format!("reports.{error}"));
+        self.reports.check().map_err(wrong)?;
         for (index, provider) in self.oidc.iter().enumerate() {
             let wrong = |error| Failure::config(format!("oidc[{index}].{error}"));
             provider.check().map_err(wrong)?;
@@ -459,6 +465,11 @@ mod tests {
         assert!(bad("[sql]\ncertificate = \"a.pem\"").contains("sql.private_key"));
         assert!(bad("[storage]\nkeep_local_days = 1").contains("storage.archive"));
         assert!(bad("[storage]\nsegment_bytes = 1").contains("storage.segment_bytes"));
+        assert!(bad("[reports]\nattempts_max = 0").contains("reports.attempts_max"));
+        let mail = "[reports.mail]\nfrom = \"a@b\"\nhost = \"mail.example\"\n";
+        assert!(bad(&format!("{mail}security = \"none\"")).contains("reports.mail.security"));
+        let recipient = format!("{mail}recipients = {{ ops = \"ops\" }}");
+        assert!(bad(&recipient).contains("reports.mail.recipients.ops"));
         assert!(bad("[storage]\narchive_every_s = 0").contains("storage.archive_every_s"));
         assert!(bad("[flight]\nprivate_key = \"a\"").contains("flight.certificate"));
         assert!(bad("[kurrent]\nprivate_key = \"a\"").contains("kurrent.certificate"));

@@ -35,6 +35,7 @@ use crate::ports::{DatabaseUsers, EventClients, Open, Opened, Tokens};
 use crate::publication_task;
 use crate::published_metrics;
 use crate::refused_body;
+use crate::reports::Schedulers;
 use crate::retention;
 use crate::settings::Settings;
 use crate::standby::{self, Door};
@@ -71,6 +72,7 @@ pub(crate) struct System {
     organizations: Vec<Running>,
     opened: Opened,
     custodians: Custodians,
+    schedulers: Schedulers,
     sign_at_end: bool,
     realtime: RealtimeState,
     doors_close: CancellationToken,
@@ -123,6 +125,7 @@ impl System {
         })?;
         let opened = Opened::default();
         let custodians = Custodians::default();
+        let schedulers = Schedulers::default();
         let doors_close = CancellationToken::new();
         let doors = Doors::new(verifier.clone());
         let realtime = RealtimeState::new(verifier.clone(), realtime::Limits::default())
@@ -175,7 +178,10 @@ impl System {
         }
         let state = analyzer_state(&opened, &verifier, &users)?
             .with_custody(Arc::new(custodians.clone()))
-            .with_keys(keys.clone());
+            .with_keys(keys.clone())
+            .with_schedules(Arc::new(schedulers.clone()));
+        let ids = organizations.iter().map(|running| running.known.org_id);
+        tasks.extend(schedulers.start(&settings.reports, &opened, ids, &state)?);
         let sql = if settings.sql.enabled {
             let config = pgwire_config(settings, data);
             let (address, task) =
@@ -267,6 +273,7 @@ impl System {
             organizations,
             opened,
             custodians,
+            schedulers,
             sign_at_end: settings.custody.checkpoint_every_s > 0,
             realtime,
             doors_close,
@@ -340,6 +347,7 @@ impl System {
         }
         self.opened.clear();
         self.custodians.clear();
+        self.schedulers.clear();
         for running in self.organizations {
             let Running { known, custodian, log, projections, engine, mirror } = running;
             drop(mirror);

@@ -29,7 +29,8 @@ use crate::govern::stream::{Clockwork, RowStream};
 use crate::jobs::Jobs;
 use crate::past::{self, Moment};
 use crate::ports::{
-    AccessRecorder, Authenticator, LogSource, ScramStore, SnapshotSource, may_measure, may_query,
+    AccessRecorder, Authenticator, LogSource, ScheduleSource, ScramStore, SnapshotSource,
+    may_measure, may_query,
 };
 use crate::repeatable;
 use crate::rights::{MaskedColumns, check_past};
@@ -58,6 +59,7 @@ pub struct AnalyzerState {
     pub(crate) ports: Ports,
     pub(crate) custody: Option<Arc<dyn CustodySource>>,
     pub(crate) keys: Option<KeyRing>,
+    pub(crate) schedules: Option<Arc<dyn ScheduleSource>>,
     pub(crate) jobs: Jobs,
 }
 
@@ -74,6 +76,8 @@ pub enum Door {
     GraphQl,
     /// The command line on a data directory.
     Cli,
+    /// A report that is due.
+    Schedule,
 }
 
 impl Door {
@@ -86,6 +90,7 @@ impl Door {
             Self::FlightSql => "flight_sql",
             Self::GraphQl => "graphql",
             Self::Cli => "cli",
+            Self::Schedule => "schedule",
         }
     }
 }
@@ -124,7 +129,7 @@ impl AnalyzerState {
     /// State over an engine and its ports.
     #[must_use]
     pub fn new(engine: Engine, ports: Ports) -> Self {
-        Self { engine, ports, custody: None, keys: None, jobs: Jobs::default() }
+        Self { engine, ports, custody: None, keys: None, schedules: None, jobs: Jobs::default() }
     }
 
     /// The same with custody of the logs: its addresses answer that they are not ready without.
@@ -138,6 +143,13 @@ impl AnalyzerState {
     #[must_use]
     pub fn with_keys(mut self, keys: KeyRing) -> Self {
         self.keys = Some(keys);
+        self
+    }
+
+    /// The same with schedules of reports: their addresses answer that they are not ready without.
+    #[must_use]
+    pub fn with_schedules(mut self, schedules: Arc<dyn ScheduleSource>) -> Self {
+        self.schedules = Some(schedules);
         self
     }
 

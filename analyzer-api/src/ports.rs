@@ -11,6 +11,7 @@ use ledgerline_event_store::EventReader;
 use ledgerline_projections::{Past, Snapshot};
 use ledgerline_schemas::Event;
 use ledgerline_schemas::id::OrgId;
+use serde_json::Value;
 
 /// A future that a [`SnapshotSource`] gives back.
 pub type Snapshotting<'a> = Pin<Box<dyn Future<Output = Option<Arc<Snapshot>>> + Send + 'a>>;
@@ -86,6 +87,32 @@ pub type Recording<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send 
 pub trait AccessRecorder: Send + Sync + fmt::Debug + 'static {
     /// Appends the event to the principal's access stream; resolves when it is durable.
     fn record(&self, principal: &Principal, event: Event) -> Recording<'_>;
+}
+
+/// What a [`ScheduleSource`] has to say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    /// There is no schedule of that name.
+    #[error("there is no report_schedule '{0}'")]
+    Unknown(String),
+    /// It is switched off.
+    #[error("the report_schedule '{0}' is switched off")]
+    SwitchedOff(String),
+    /// The organization's schedules are not there, or the log does not take their events.
+    #[error("schedules of reports are not available: {0}")]
+    NotAvailable(String),
+}
+
+/// A future that a [`ScheduleSource`] gives back.
+pub type Asking<'a> = Pin<Box<dyn Future<Output = Result<Value, ScheduleError>> + Send + 'a>>;
+
+/// Knows the schedules of reports and what became of them, and runs one when asked.
+pub trait ScheduleSource: Send + Sync + fmt::Debug + 'static {
+    /// All of an organization, as a JSON array.
+    fn list(&self, org_id: OrgId) -> Asking<'_>;
+
+    /// Runs one now for `subject` and tries each of its places once; what came of it, as a JSON object.
+    fn deliver<'a>(&'a self, org_id: OrgId, name: &'a str, subject: &'a str) -> Asking<'a>;
 }
 
 /// Whether the principal may ask SQL of its organization.

@@ -8,10 +8,13 @@
 //!   is kept; after a crash in between, events are handed over again with the same ids;
 //! * in order: an event the sink does not take holds up those behind it, whatever the reason;
 //! * sealed personal data stays sealed.
+//!
+//! [`reports`] delivers reports that are due.
 
 pub mod json_lines;
 pub mod outbox;
 pub mod position_file;
+pub mod reports;
 pub mod sink;
 
 mod whole_file;

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::array::AsArray as _;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use ledgerline_event_store::crypt::at_rest::SealedFile;
 use ledgerline_schemas::Position;
-use ledgerline_schemas::id::OrgId;
+use ledgerline_schemas::config::EntityKind;
+use ledgerline_schemas::id::{EntityId, OrgId};
 
 use crate::blocks::Blocks;
 use crate::lease::Lease;
 use crate::retention::Kept;
 use crate::table::{Row, TableDef};
+use crate::tables::{ConfigEntity, TableRow as _};
 
 /// Column that merged files have beside those of their table: the position of the commit in which the row
 /// became final, a 64-bit integer.
@@ -75,4 +78,24 @@ pub struct Snapshot {
     pub tables: BTreeMap<&'static str, TableSnapshot>,
     /// Present rows of the live tables by table name and key.
     pub live: BTreeMap<&'static str, Arc<BTreeMap<Arc<str>, Row>>>,
+}
+
+impl Snapshot {
+    /// Ids of the configuration entities of a kind, switched off ones too, deleted ones not. The rows of
+    /// `config_entity` never become final, so all of them are in memory.
+    #[must_use]
+    pub fn config_ids(&self, kind: EntityKind) -> Vec<EntityId> {
+        let table = self.tables.get(ConfigEntity::DEF.name);
+        let batches = table.map(|table| table.hot.iter()).into_iter().flatten();
+        batches.filter_map(|batch| ids_of(batch, kind)).flatten().collect()
+    }
+}
+
+fn ids_of(batch: &RecordBatch, kind: EntityKind) -> Option<Vec<EntityId>> {
+    let text = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
+    let (kinds, ids) = (text("kind")?, text("entity_id")?);
+    let deleted = batch.column_by_name("is_deleted")?.as_boolean_opt()?;
+    let rows = 0..batch.num_rows();
+    let ours = rows.filter(|at| kinds.value(*at) == kind.name() && !deleted.value(*at));
+    Some(ours.filter_map(|at| ids.value(at).parse().ok()).collect())
 }

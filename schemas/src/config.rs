@@ -16,12 +16,14 @@ pub mod flow;
 pub mod metric;
 pub mod queue;
 pub mod report;
+pub mod report_schedule;
 pub mod retention;
 pub mod skill;
 
 pub use access_profile::{Granted, Module, ProfileType, ResourceCollection, UserProfile};
 pub use flow::{Activity, ActivityKind, Flow};
 pub use queue::{CallDistributionGroup, Queue, RoutingType, WaitCredit};
+pub use report_schedule::ReportSchedule;
 pub use retention::{LegalHold, RetentionPolicy};
 pub use skill::{
     AgentSkill, Skill, SkillCondition, SkillProfile, SkillRequirement, SkillType, SkillValue,
@@ -129,6 +131,8 @@ kinds! {
     MetricDefinition = "metric_definition",
     /// A report definition.
     ReportDefinition = "report_definition",
+    /// A schedule of a report.
+    ReportSchedule = "report_schedule",
     /// A retention policy.
     RetentionPolicy = "retention_policy",
     /// A legal hold.
@@ -350,6 +354,7 @@ pub enum Entity {
     ResourceCollection(ResourceCollection),
     RetentionPolicy(RetentionPolicy),
     LegalHold(LegalHold),
+    ReportSchedule(ReportSchedule),
     /// A kind whose document is only stored and shown today.
     Other(EntityKind, Document),
 }
@@ -375,6 +380,7 @@ impl Entity {
             EntityKind::ResourceCollection => Self::ResourceCollection(document.parse()?),
             EntityKind::RetentionPolicy => Self::RetentionPolicy(document.parse()?),
             EntityKind::LegalHold => Self::LegalHold(document.parse()?),
+            EntityKind::ReportSchedule => Self::ReportSchedule(document.parse()?),
             other => {
                 document.parse::<Named>()?;
                 Self::Other(other, document.clone())
@@ -400,6 +406,7 @@ impl Entity {
             Self::ResourceCollection(it) => it.name.clone(),
             Self::RetentionPolicy(it) => it.name.clone(),
             Self::LegalHold(it) => it.name.clone(),
+            Self::ReportSchedule(it) => it.name.clone(),
             Self::Other(_, document) => {
                 document.parse::<Named>().map(|named| named.name).unwrap_or_default()
             }

@@ -160,4 +160,6 @@ ids! {
     UserProfileId,
     /// A resource collection (places that user profiles share).
     ResourceCollectionId,
+    /// One delivery of a report to one place.
+    ReportDeliveryId,
 }

@@ -29,6 +29,18 @@ pub(crate) enum ReportVerb {
     },
     /// Run one.
     Run(ReportRun),
+    /// What is due when, and what became of it.
+    Schedules {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Run a schedule now, out of turn, and deliver it.
+    Deliver {
+        /// Name or id of the report_schedule.
+        schedule: String,
+        #[command(flatten)]
+        target: Target,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -46,7 +58,7 @@ pub(crate) struct ReportRun {
     /// End, which does not belong to it.
     #[arg(long, requires = "from", value_name = "TIME")]
     pub(crate) to: Option<String>,
-    /// today, yesterday, this-week, last-week, this-month, last-month, last-7-days or last-30-days.
+    /// today, yesterday, this-week, last-week, this-month, last-month, last-7-days, last-30-days or last-hour.
     #[arg(long, conflicts_with_all = ["from", "to"], value_name = "NAME")]
     pub(crate) period: Option<String>,
     /// Whose clocks days and intervals follow (IANA name).

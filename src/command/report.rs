@@ -1,5 +1,7 @@
 //! `ledgerline report`.
 
+mod schedules;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +51,8 @@ pub(crate) async fn run(report: Report) -> Result<(), Failure> {
             Ok(())
         }
         ReportVerb::Run(arguments) => execute(arguments).await,
+        ReportVerb::Schedules { target } => schedules::list(&target).await,
+        ReportVerb::Deliver { schedule, target } => schedules::deliver(&schedule, &target).await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP door: `/v1/sql`, `/v1/queries/…`, `POST /v1/search`, `/v1/reports/…`,
+//! The HTTP door: `/v1/sql`, `/v1/queries/…`, `POST /v1/search`, `/v1/reports/…`, `/v1/report-schedules/…`,
 //! `/v1/interactions/{id}/…`, `/v1/audit/…` and `/v1/custody/…`.
 
 mod audit;
@@ -11,6 +11,7 @@ mod problem;
 mod queries;
 mod reports;
 mod reveal;
+mod schedules;
 mod search;
 mod sql;
 
@@ -39,6 +40,8 @@ pub fn router(state: AnalyzerState) -> Router {
         .route("/v1/reports", get(reports::list))
         .route("/v1/reports/run", post(reports::answer))
         .route("/v1/reports/{name}", get(reports::show))
+        .route("/v1/report-schedules", get(schedules::list))
+        .route("/v1/report-schedules/{name}/deliver", post(schedules::deliver))
         .route("/v1/interactions/{id}/history", get(history::answer))
         .route("/v1/interactions/{id}/reveal", post(reveal::answer))
         .route("/v1/custody/key", get(custody::key))

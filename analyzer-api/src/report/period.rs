@@ -1,6 +1,9 @@
 //! Which time a report covers.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeZone as _, Utc};
+use chrono::{
+    DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _,
+    Timelike as _, Utc,
+};
 use chrono_tz::Tz;
 
 use super::error::ReportError;
@@ -16,17 +19,8 @@ pub struct Period {
     pub zone: Tz,
 }
 
-/// Names of periods that depend on the day.
-pub const NAMED: [&str; 8] = [
-    "today",
-    "yesterday",
-    "this-week",
-    "last-week",
-    "this-month",
-    "last-month",
-    "last-7-days",
-    "last-30-days",
-];
+/// Names of periods that depend on the day or hour.
+pub use ledgerline_schemas::config::report_schedule::PERIODS as NAMED;
 
 fn wrong(text: impl Into<String>) -> ReportError {
     ReportError::Period(text.into())
@@ -84,7 +78,15 @@ impl Period {
     /// [`ReportError::Period`] when there is none of that name.
     pub fn named(name: &str, now: DateTime<Utc>, zone: Tz) -> Result<Self, ReportError> {
         let unknown = || wrong(format!("period '{name}' is not known; use {}", NAMED.join(", ")));
-        let today = now.with_timezone(&zone).date_naive();
+        let local = now.with_timezone(&zone);
+        if name == "last-hour" {
+            // An hour that passed, on the day clocks change too.
+            let into = TimeDelta::seconds(i64::from(local.minute() * 60 + local.second()))
+                + TimeDelta::nanoseconds(i64::from(local.nanosecond()));
+            let to = now - into;
+            return Ok(Self { from: to - TimeDelta::hours(1), to, zone });
+        }
+        let today = local.date_naive();
         let week = today - Days::new(u64::from(today.weekday().num_days_from_monday()));
         let month = today.with_day(1).unwrap_or(today);
         let tomorrow = today + Days::new(1);
@@ -140,6 +142,7 @@ mod tests {
             ("last-month", "2026-02-28T23:00:00+00:00 2026-03-31T22:00:00+00:00"),
             ("last-7-days", "2026-03-24T23:00:00+00:00 2026-03-31T22:00:00+00:00"),
             ("last-30-days", "2026-03-01T23:00:00+00:00 2026-03-31T22:00:00+00:00"),
+            ("last-hour", "2026-03-31T21:00:00+00:00 2026-03-31T22:00:00+00:00"),
         ] {
             assert_eq!(text(Period::named(name, now, brussels).unwrap()), expected, "{name}");
         }

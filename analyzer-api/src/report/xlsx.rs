@@ -1,6 +1,9 @@
 //! A report as a spreadsheet (Office Open XML): one sheet with the rows, one that says what they are.
 
-use rust_xlsxwriter::{Color, Format, FormatAlign, FormatBorder, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{
+    Color, DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Workbook, Worksheet,
+    XlsxError,
+};
 
 use ledgerline_schemas::config::report::Unit;
 
@@ -31,6 +34,11 @@ pub fn file(sheet: &Sheet) -> Result<Vec<u8>, ReportError> {
     }
     let failed = |error: XlsxError| ReportError::Output(error.to_string());
     let mut book = Workbook::new();
+    // Not the time of the computer: a report of the same position has the same bytes, whenever it is made.
+    let made = sheet.period.map_or(0, |period| period.to.timestamp());
+    let made = ExcelDateTime::from_timestamp(made).or_else(|_| ExcelDateTime::from_timestamp(0));
+    let made = made.map_err(failed)?;
+    book.set_properties(&DocProperties::new().set_creation_datetime(&made));
     let page = book.add_worksheet();
     page.set_name("Report").map_err(failed)?;
     rows(page, sheet)?;

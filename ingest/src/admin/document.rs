@@ -3,7 +3,8 @@
 
 use ledgerline_schemas::config::{
     AuxCode, EntityKind, EntryPoint, Flow, LegalHold, MultimediaProfile, Named, Queue,
-    ResourceCollection, RetentionPolicy, Site, Skill, SkillProfile, Team, User, UserProfile,
+    ReportSchedule, ResourceCollection, RetentionPolicy, Site, Skill, SkillProfile, Team, User,
+    UserProfile,
 };
 use ledgerline_schemas::document::Document;
 use serde::Serialize;
@@ -34,6 +35,7 @@ pub(super) fn normalized(
         EntityKind::ResourceCollection => typed::<ResourceCollection>(&value)?,
         EntityKind::RetentionPolicy => typed::<RetentionPolicy>(&value)?,
         EntityKind::LegalHold => typed::<LegalHold>(&value)?,
+        EntityKind::ReportSchedule => typed::<ReportSchedule>(&value)?,
         // Kinds whose document is only stored today: everything but the name is free.
         _ => {
             read::<Named>(&value)?;

@@ -72,6 +72,11 @@ impl ConfigFile {
         Ok(Self { entities })
     }
 
+    /// The kinds of its entities.
+    pub fn kinds(&self) -> impl Iterator<Item = EntityKind> + '_ {
+        self.entities.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, _)| *kind)
+    }
+
     /// A file with one entity.
     #[must_use]
     pub fn single(kind: EntityKind, object: Map<String, Value>) -> Self {

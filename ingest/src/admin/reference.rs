@@ -161,6 +161,7 @@ pub(super) fn resolve(
         }
         EntityKind::EntryPoint => one(known, object, "", "flow", EntityKind::Flow),
         EntityKind::Flow => flow(known, object),
+        EntityKind::ReportSchedule => one(known, object, "", "as_user", EntityKind::User),
         _ => Ok(()),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Here entities are read and written as they are, with no rows left out. So a profile opens this door only if it
 //! opens the module and grants every place. The tables of configuration show the granted part.
+//!
+//! Schedules of reports carry rows out of the house, by themselves: whoever writes one must be let see those rows.
 
 use ledgerline_access::Action;
 use ledgerline_schemas::config::{EntityKind, Module, User, UserProfile};
@@ -17,6 +19,23 @@ use crate::http::problem::Problem;
 /// # Errors
 /// 403, naming the action or the profile.
 pub(super) async fn require(caller: &Caller, action: Action) -> Result<(), Problem> {
+    check(caller, action, &[Module::Configuration]).await
+}
+
+/// The same for changes of entities of a kind.
+///
+/// # Errors
+/// As [`require`].
+pub(super) async fn require_write(caller: &Caller, kind: EntityKind) -> Result<(), Problem> {
+    const SCHEDULES: [Module; 3] = [Module::Configuration, Module::Analyzer, Module::Live];
+    let modules = match kind {
+        EntityKind::ReportSchedule => &SCHEDULES[..],
+        _ => &[Module::Configuration],
+    };
+    check(caller, Action::ConfigWrite, modules).await
+}
+
+async fn check(caller: &Caller, action: Action, modules: &[Module]) -> Result<(), Problem> {
     caller.require(action)?;
     let mut profiles = Vec::new();
     if let Some(user_id) = caller.principal.user_id {
@@ -30,19 +49,20 @@ pub(super) async fn require(caller: &Caller, action: Action) -> Result<(), Probl
     for id in profiles {
         let id = EntityId::new(id.uuid());
         let profile: UserProfile = found(caller, EntityKind::UserProfile, id).await?;
-        if !opens_all(&profile) {
-            return Err(Problem::forbidden(format!(
-                "the user profile {:?} does not open the configuration as a whole",
-                profile.name
-            )));
-        }
+        let what = match modules.iter().find(|module| !profile.modules.includes(**module)) {
+            _ if !grants_all(&profile) => "the configuration as a whole",
+            None => continue,
+            Some(Module::Configuration) => "the configuration as a whole",
+            Some(_) => "the tables that reports are made of",
+        };
+        let name = &profile.name;
+        return Err(Problem::forbidden(format!("the user profile {name:?} does not open {what}")));
     }
     Ok(())
 }
 
-fn opens_all(profile: &UserProfile) -> bool {
+fn grants_all(profile: &UserProfile) -> bool {
     profile.active
-        && profile.modules.includes(Module::Configuration)
         && profile.masked_columns.is_empty()
         && profile.sites.is_all()
         && profile.teams.is_all()

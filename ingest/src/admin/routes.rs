@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::apply::{ApplyOptions, ApplyReport, apply};
 use super::file::ConfigFile;
-use super::rights::require;
+use super::rights::{require, require_write};
 use crate::http::Caller;
 use crate::http::body::Body;
 use crate::http::params::Params;
@@ -94,6 +94,7 @@ pub(super) async fn put(
 ) -> Result<(StatusCode, Json<Put>), Problem> {
     require(&caller, Action::ConfigWrite).await?;
     let kind = kind_of(&kind)?;
+    require_write(&caller, kind).await?;
     let object = addressed(object, &EntityKey::parse(&key))?;
     let options = ApplyOptions { dry_run: false, reason: why.reason };
     let report = run(&caller, ConfigFile::single(kind, object), &options).await?;
@@ -199,6 +200,9 @@ pub(super) async fn apply_file(
     require(&caller, Action::ConfigWrite).await?;
     let file = ConfigFile::from_value(value)
         .map_err(|error| Problem::invalid("body", error.to_string()))?;
+    for kind in file.kinds() {
+        require_write(&caller, kind).await?;
+    }
     let options = ApplyOptions { dry_run: how.dry_run, reason: how.reason };
     let report = run(&caller, file, &options).await?;
     let status =

@@ -3,6 +3,7 @@
 use ledgerline_schemas::event::access::{
     AccessDenied, AccessHistoryViewed, AccessLogRead, AccessQueryRun, AccessRevealed,
 };
+use ledgerline_schemas::event::report::{AccessReportDelivered, AccessReportRun};
 
 use crate::column::Json;
 use crate::fold::{At, Fold, text};
@@ -79,6 +80,25 @@ impl Fold {
             interaction_id: Some(it.interaction_id),
             reveal_reason: Some(text(&it.reason)),
             revealed_fields: Some(Json::of(&it.fields)),
+            ..entry(at, &it.principal)
+        };
+        self.tables.access_log.push(at.sink, row);
+    }
+
+    pub(super) fn access_report_run(&mut self, at: &mut At<'_>, it: &AccessReportRun) {
+        let row = AccessLog {
+            outcome: Some(text(it.outcome.name())),
+            as_of_position: Some(it.position),
+            rows: Some(it.rows),
+            ..entry(at, &it.principal)
+        };
+        self.tables.access_log.push(at.sink, row);
+    }
+
+    pub(super) fn access_report_delivered(&mut self, at: &mut At<'_>, it: &AccessReportDelivered) {
+        let row = AccessLog {
+            outcome: Some(text(it.outcome.name())),
+            as_of_position: Some(it.position),
             ..entry(at, &it.principal)
         };
         self.tables.access_log.push(at.sink, row);

@@ -249,6 +249,8 @@ impl Fold {
             Event::AccessHistoryViewed(it) => self.access_history_viewed(at, it),
             Event::AccessRevealed(it) => self.access_revealed(at, it),
             Event::AccessDenied(it) => self.access_denied(at, it),
+            Event::AccessReportRun(it) => self.access_report_run(at, it),
+            Event::AccessReportDelivered(it) => self.access_report_delivered(at, it),
             Event::Config(it) => self.config_changed(at, it),
             // The rest is history to be read in `event_log`; no other table has a column for it.
             _ => {}

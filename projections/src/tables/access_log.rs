@@ -16,7 +16,7 @@ table! {
     /// The event's own id.
     event_id: EventId,
     /// Type of the event: access.query_run, access.log_read, access.history_viewed, access.denied,
-    /// access.revealed.
+    /// access.revealed, access.report_run, access.report_delivered.
     event_type: Arc<str>,
     /// When.
     time: Timestamp,
@@ -25,8 +25,9 @@ table! {
     /// Door of a question or read: http, pgwire, flight_sql, cli, kurrentdb; null for histories and
     /// refusals.
     door: Option<Arc<str>>,
-    /// How a question ended: ok or a stable error code, cancelled included; denied for a refusal; null for
-    /// histories and reads of events, whose end is not recorded.
+    /// How a question ended: ok or a stable error code, cancelled included; denied for a refusal; done, failed or
+    /// given_up for a report that was due and for its delivery; null for histories and reads of events, whose end is
+    /// not recorded.
     outcome: Option<Arc<str>>,
     /// SHA-256 of the question's text, lower-case hex.
     sql_sha256: Option<Arc<str>>,

@@ -13,6 +13,7 @@ use ledgerline_schemas::event::interaction::{
 };
 use ledgerline_schemas::event::metric::MetricDefinitionPublished;
 use ledgerline_schemas::event::queue::{QueueLeaveReason, QueueSource};
+use ledgerline_schemas::event::report::{AccessReportDelivered, AccessReportRun, AttemptOutcome};
 use ledgerline_schemas::event::{ConfigChange, ConfigVerb};
 use ledgerline_schemas::id::{EntityId, EntryPointId, InteractionId, LegId, RunId};
 use ledgerline_schemas::{Actor, ActorType, Position};
@@ -80,6 +81,8 @@ fn every_version_of_an_entity_has_its_time_and_positions() {
     let second = &rows(&snapshot, "config_history")[2];
     let columns = ["reason", "changed_by_type", "changed_by_id"];
     assert_eq!(pick(second, &columns), ["renamed", "admin", "root"]);
+    let ids = |kind| snapshot.config_ids(kind).len();
+    assert_eq!((ids(EntityKind::Site), ids(EntityKind::Team)), (1, 0));
     // What is in force now is what config_entity shows.
     let entities = rows(&snapshot, "config_entity");
     assert_eq!(pick(&entities[1], &["entity_version", "is_deleted"]), ["3", "true"]);
@@ -136,6 +139,25 @@ fn every_read_and_refusal_is_in_the_access_log() {
     let fields = vec!["7:message.received:body".to_owned()];
     let reason = "complaint 4711".to_owned();
     script.at(4, AccessRevealed { principal: principal(), interaction_id: CALL, reason, fields });
+    script.at(
+        5,
+        AccessReportRun {
+            principal: "report-schedule:1".into(),
+            outcome: AttemptOutcome::Done,
+            position: Position(4),
+            rows: 9,
+            ..AccessReportRun::default()
+        },
+    );
+    script.at(
+        5,
+        AccessReportDelivered {
+            principal: "report-schedule:1".into(),
+            outcome: AttemptOutcome::GivenUp,
+            position: Position(4),
+            ..AccessReportDelivered::default()
+        },
+    );
     script.at(5, created(CALL));
     let columns = [
         "position",
@@ -173,6 +195,8 @@ fn every_read_and_refusal_is_in_the_access_log() {
             "4 access.denied  - denied - - - - - - - - - - - - - - sql_query no",
             "5 access.revealed ann - - - - - - - CALL - - - - - - complaint 4711 \
              [\"7:message.received:body\"] - -",
+            "6 access.report_run report-schedule:1 - done - 4 9 - - - - - - - - - - - - -",
+            "7 access.report_delivered report-schedule:1 - given_up - 4 - - - - - - - - - - - - - -",
         ]
     );
 }

@@ -8,6 +8,7 @@ use ledgerline_schemas::id::{EntityId, EntryPointId, QueueId};
 use ledgerline_schemas::limits::{GROUPS_MAX, NAME_CHARS_MAX, PROFILE_LIST_MAX, REQUIREMENTS_MAX};
 
 use super::retention;
+use super::schedule_check;
 use crate::flow::validate;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::state::config::Config;
@@ -38,6 +39,7 @@ pub(super) fn check(config: &Config, id: EntityId, entity: &Entity) -> Result<()
         Entity::ResourceCollection(it) => check_collection(it),
         Entity::RetentionPolicy(it) => retention::check_policy(config, id, it),
         Entity::LegalHold(it) => retention::check_hold(config, it),
+        Entity::ReportSchedule(it) => schedule_check::check(it),
         _ => Ok(()),
     }
 }

@@ -17,6 +17,7 @@ mod offer;
 mod queue;
 mod retention;
 mod routing;
+mod schedule_check;
 mod timer;
 
 use std::collections::BTreeMap;

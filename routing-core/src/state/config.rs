@@ -202,6 +202,7 @@ impl Config {
             | Entity::ResourceCollection(_)
             | Entity::RetentionPolicy(_)
             | Entity::LegalHold(_)
+            | Entity::ReportSchedule(_)
             | Entity::Other(..) => {}
         }
     }
@@ -333,6 +334,11 @@ impl Config {
             }
             Entity::ResourceCollection(it) => {
                 places(&it.sites, &it.teams, &it.queues, &it.entry_points, &mut found);
+            }
+            Entity::ReportSchedule(it) => {
+                if let Some(id) = it.as_user_id {
+                    found.push(("as_user_id", EntityKind::User, id.uuid()));
+                }
             }
             Entity::SkillProfile(it) => {
                 for skill in &it.skills {

@@ -230,3 +230,70 @@ fn a_number_that_was_given_up_is_free() {
         .when(put(EntityKind::EntryPoint, "other", entry_point("voice", "200", "main")))
         .then_refused(RejectionCode::Invalid, "numbers");
 }
+
+#[test]
+fn the_form_of_a_report_schedule_is_checked_by_field() {
+    let whole = || {
+        json!({
+            "report": "Queue Volume", "period": "yesterday", "timezone": "Europe/Brussels",
+            "when": {"daily": {"at": "06:00"}}, "format": "xlsx",
+            "deliver": [{"file": {"folder": "a/b"}}, {"mail": {"to": ["ops"]}},
+                {"webhook": {"url": "https://hooks.example/x?y", "secret": "hook"}}],
+        })
+    };
+    let table = [
+        ("/report", json!(" "), "report:"),
+        ("/period", json!("tomorrow"), "period:"),
+        ("/timezone", json!("Europe Brussels"), "timezone:"),
+        ("/when", json!({"every_minutes": 4}), "when.every_minutes:"),
+        ("/when", json!({"every_minutes": 1_441}), "when.every_minutes:"),
+        ("/when", json!({"hourly": {"minute": 60}}), "when.hourly.minute:"),
+        ("/when", json!({"daily": {"at": "6:00"}}), "when.daily.at:"),
+        ("/when", json!({"daily": {"at": "24:00"}}), "when.daily.at:"),
+        ("/when", json!({"weekly": {"on": [], "at": "06:00"}}), "when.weekly.on:"),
+        ("/when", json!({"weekly": {"on": ["monday"], "at": "06:60"}}), "when.weekly.at:"),
+        ("/when", json!({"monthly": {"day": 0, "at": "06:00"}}), "when.monthly.day:"),
+        ("/when", json!({"monthly": {"day": 32, "at": "06:00"}}), "when.monthly.day:"),
+        ("/when", json!({"yearly": {}}), "yearly"),
+        ("/format", json!("pdf"), "pdf"),
+        ("/deliver", json!([]), "deliver:"),
+        ("/deliver", json!(vec![json!({"file": {"folder": "a"}}); 11]), "deliver: has 11"),
+        ("/deliver", json!([{"file": {}}, {"file": {}}]), "deliver[1]: is there twice"),
+        ("/deliver/0/file/folder", json!("../x"), "deliver[0].file.folder:"),
+        ("/deliver/0/file/folder", json!("/x"), "deliver[0].file.folder:"),
+        ("/deliver/0/file/folder", json!("a//x"), "deliver[0].file.folder:"),
+        ("/deliver/0/file", json!({"name": "a/{ext}"}), "deliver[0].file.name:"),
+        ("/deliver/0/file", json!({"name": "{extension}"}), "deliver[0].file.name:"),
+        ("/deliver/0/file", json!({"name": "{ext"}), "deliver[0].file.name:"),
+        ("/deliver/0/file", json!({"name": ".{ext}"}), "deliver[0].file.name:"),
+        ("/deliver/1/mail/to", json!([]), "deliver[1].mail.to:"),
+        // An address is personal data: documents stay for ever.
+        ("/deliver/1/mail/to", json!(["somebody@example.org"]), "deliver[1].mail.to:"),
+        ("/deliver/1/mail", json!({"to": ["ops"], "subject": "a\nb"}), "deliver[1].mail.subject:"),
+        ("/deliver/2/webhook/url", json!("ftp://x"), "deliver[2].webhook.url:"),
+        ("/deliver/2/webhook/url", json!("https://a:b@x/"), "deliver[2].webhook.url:"),
+        ("/deliver/2/webhook/url", json!("https:///x"), "deliver[2].webhook.url:"),
+        ("/deliver/2/webhook/secret", json!("whsec_abc="), "deliver[2].webhook.secret:"),
+        ("/as_user_id", json!(entity(EntityKind::User, "nobody")), "as_user_id:"),
+        ("/fromat", json!("csv"), "fromat"),
+    ];
+    for (path, value, expected) in table {
+        let mut document = whole();
+        match document.pointer_mut(path) {
+            Some(place) => *place = value.clone(),
+            None => document[&path[1..]] = value.clone(),
+        }
+        Scenario::new()
+            .when(put(EntityKind::ReportSchedule, "s", document))
+            .then_refused(RejectionCode::Invalid, expected);
+    }
+    let user = entity(EntityKind::User, "reader");
+    let mut document = whole();
+    document["as_user_id"] = json!(user);
+    Scenario::new()
+        .given([put(EntityKind::User, "reader", json!({}))])
+        .when(put(EntityKind::ReportSchedule, "s", document))
+        .then(&["config.report_schedule.created"])
+        .when(delete(EntityKind::User, "reader"))
+        .then_refused(RejectionCode::Conflict, "as_user_id of report_schedule");
+}

@@ -136,6 +136,7 @@ type_names! {
     ResourceCollection = "resource_collection",
     MetricDefinition = "metric_definition",
     ReportDefinition = "report_definition",
+    ReportSchedule = "report_schedule",
     RetentionPolicy = "retention_policy",
     LegalHold = "legal_hold",
     Flow = "flow",

@@ -21,6 +21,7 @@ pub mod offer;
 pub mod presence;
 pub mod quality;
 pub mod queue;
+pub mod report;
 pub mod retention;
 pub mod routing;
 pub mod wrapup;
@@ -324,6 +325,8 @@ AccessLogRead(access::AccessLogRead) = "access.log_read",
 AccessHistoryViewed(access::AccessHistoryViewed) = "access.history_viewed",
 AccessDenied(access::AccessDenied) = "access.denied",
 AccessRevealed(access::AccessRevealed) = "access.revealed",
+AccessReportRun(report::AccessReportRun) = "access.report_run",
+AccessReportDelivered(report::AccessReportDelivered) = "access.report_delivered",
 ErasureRequested(access::ErasureRequested) = "erasure.requested",
 ErasureCompleted(access::ErasureCompleted) = "erasure.completed",
 TimerFired(clock::TimerFired) = "timer.fired",
