@@ -141,11 +141,12 @@ const CLASS: &[(&str, Kind)] = &[
 ];
 
 fn classes(model: &Model, statics: &StaticCatalog) -> Vec<Row> {
+    // No table has pages: a client that reads page by page (`ctid`) shall read it whole.
     let one = |table: &super::model::Table| {
         row! {
             oid = table.oid, relname = table.def.name, relnamespace = PUBLIC, reltype = 0,
             reloftype = 0, relowner = OWNER, relam = if table.view.is_some() { 0 } else { 2 }, relfilenode = 0, reltablespace = 0,
-            relpages = table.bytes / 8192, reltuples = table.rows, relallvisible = 0,
+            relpages = 0, reltuples = table.rows, relallvisible = 0,
             reltoastrelid = 0, relhasindex = keys::has_key(table), relisshared = false, relpersistence = "p",
             relkind = if table.view.is_some() { "v" } else { "r" }, relnatts = table.def.columns.len() as i64, relchecks = 0,
             relhasrules = false, relhastriggers = false, relhassubclass = false,
