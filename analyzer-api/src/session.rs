@@ -251,6 +251,7 @@ impl SqlSession {
             .with_allow_statements(false)
             .verify_plan(&logical)
             .map_err(|error| QueryError::NotAllowed(error.to_string()))?;
+        let names = names.or_else(|| names::shown(logical.schema().as_arrow()));
         Ok(Plan { logical, names, tables: Vec::new() })
     }
 }

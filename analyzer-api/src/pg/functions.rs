@@ -23,6 +23,7 @@ pub(crate) fn all(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scala
     functions.extend(privileges());
     functions.push(membership(model));
     functions.extend(super::values::all());
+    functions.push(super::format::function());
     functions
 }
 
@@ -361,14 +362,20 @@ fn escaped(pattern: &str, escape: &str) -> Result<String> {
     Ok(written)
 }
 
-fn quoted(text: &str, quote: char) -> String {
+/// A text in quotes: an identifier only where it needs them.
+pub(super) fn quoted(text: &str, quote: char) -> String {
     let plain = quote == '"'
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if plain {
         return text.to_owned();
     }
-    format!("{quote}{}{quote}", text.replace(quote, &format!("{quote}{quote}")))
+    let inner = text.replace(quote, &format!("{quote}{quote}"));
+    if quote == '\'' && text.contains('\\') {
+        // A backslash is itself only in a text that says so.
+        return format!("E'{}'", inner.replace('\\', "\\\\"));
+    }
+    format!("{quote}{inner}{quote}")
 }
 
 fn sizes(model: &Arc<Model>) -> Vec<ScalarUDF> {

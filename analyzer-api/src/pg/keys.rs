@@ -4,7 +4,7 @@
 //! that join, page or update by key learn it from here. A key with a column that may be null is not shown.
 
 use super::model::{Model, PUBLIC, Table};
-use super::rows::{Datum, Kind, Row};
+use super::rows::{Kind, Row, row};
 
 /// Ids of indexes and constraints follow those of their tables at these distances.
 const INDEX_OF: i64 = 8_000;
@@ -42,6 +42,11 @@ impl<'a> Key<'a> {
         self.table.def.key.join(", ")
     }
 
+    fn definition(&self) -> String {
+        let (name, table, columns) = (self.name(), self.table.def.name, self.listed());
+        format!("CREATE UNIQUE INDEX {name} ON public.{table} USING btree ({columns})")
+    }
+
     fn each<T>(&self, value: T) -> Vec<T>
     where
         T: Copy,
@@ -72,8 +77,12 @@ pub(crate) fn index_definition(model: &Model, oid: i64, column: i64) -> Option<S
         let at = usize::try_from(column).ok()?.checked_sub(1)?;
         return key.table.def.key.get(at).map(|name| (*name).to_owned());
     }
-    let (name, table, columns) = (key.name(), key.table.def.name, key.listed());
-    Some(format!("CREATE UNIQUE INDEX {name} ON public.{table} USING btree ({columns})"))
+    Some(key.definition())
+}
+
+/// Table, name and definition of every index.
+pub(crate) fn listed(model: &Model) -> impl Iterator<Item = (&'static str, String, String)> {
+    keys(model).map(|key| (key.table.def.name, key.name(), key.definition()))
 }
 
 /// What `pg_get_constraintdef` says.
@@ -90,12 +99,6 @@ pub(crate) fn index_name(model: &Model, oid: i64) -> Option<String> {
 /// The id of an index.
 pub(crate) fn index_named(model: &Model, name: &str) -> Option<i64> {
     keys(model).find(|key| key.name() == name).map(|key| key.table.oid + INDEX_OF)
-}
-
-macro_rules! row {
-    ($($name:ident = $value:expr),* $(,)?) => {
-        Row::from([$((stringify!($name), Datum::from($value))),*])
-    };
 }
 
 /// Rows of `pg_class` for the indexes.

@@ -5,8 +5,10 @@
 //! built-in functions) comes from `datafusion-pg-catalog`'s exports.
 
 pub(crate) mod catalogs;
+mod format;
 pub(crate) mod functions;
 pub(crate) mod keys;
+pub(crate) mod listings;
 pub(crate) mod model;
 pub(crate) mod rows;
 pub(crate) mod statics;

@@ -61,6 +61,16 @@ impl From<Vec<i32>> for Datum {
 /// A row: the columns that are not null.
 pub(crate) type Row = BTreeMap<&'static str, Datum>;
 
+/// A row by the names of its columns.
+macro_rules! row {
+    ($($name:ident = $value:expr),* $(,)?) => {
+        $crate::pg::rows::Row::from(
+            [$((stringify!($name), $crate::pg::rows::Datum::from($value))),*]
+        )
+    };
+}
+pub(crate) use row;
+
 /// Kinds of catalog columns.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {

@@ -6,18 +6,19 @@ use datafusion::error::Result;
 
 use super::catalogs;
 use super::keys;
+use super::listings;
 use super::model::{
     CLASS_OF_FUNCTIONS, CLASS_OF_TABLES, DATABASE, INFORMATION_SCHEMA, Model, OWNER, PG_CATALOG,
     PUBLIC, RoleEntry, pg_type, result_type,
 };
-use super::rows::{Kind, Row, batch, schema};
+use super::rows::{Kind, Row, batch, row, schema};
 use super::statics::{StaticCatalog, Table};
 use crate::backends::Seen;
 use crate::functions::Kind as FunctionKind;
 use crate::functions::session::{SETTINGS, settable, value_of};
 
 /// Their names.
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 21] = [
     "pg_attribute",
     "pg_auth_members",
     "pg_authid",
@@ -27,21 +28,19 @@ pub(crate) const NAMES: [&str; 17] = [
     "pg_description",
     "pg_extension",
     "pg_index",
+    "pg_indexes",
+    "pg_matviews",
     "pg_namespace",
     "pg_proc",
     "pg_roles",
+    "pg_sequences",
     "pg_settings",
     "pg_stat_activity",
     "pg_tables",
     "pg_user",
+    "pg_user_mappings",
     "pg_views",
 ];
-
-macro_rules! row {
-    ($($name:ident = $value:expr),* $(,)?) => {
-        Row::from([$((stringify!($name), $value.into())),*])
-    };
-}
 
 /// A table by name; `None` if it is not one of these.
 pub(crate) fn build(name: &str, model: &Model, statics: &StaticCatalog) -> Result<Option<Table>> {
@@ -60,9 +59,14 @@ pub(crate) fn build(name: &str, model: &Model, statics: &StaticCatalog) -> Resul
         "pg_proc" => with_static(statics.table(name), PROC, &functions(model))?,
         "pg_settings" => table(SETTING, &settings(model))?,
         "pg_stat_activity" => table(ACTIVITY, &activity(model))?,
-        "pg_tables" => table(TABLES, &table_list(model))?,
+        "pg_tables" => table(listings::TABLES, &listings::tables(model))?,
         "pg_user" => table(USERS, &users(model))?,
-        "pg_views" => table(VIEWS, &view_list(model))?,
+        "pg_views" => table(listings::VIEWS, &listings::views(model))?,
+        "pg_indexes" => table(listings::INDEXES, &listings::indexes(model))?,
+        // There are none of these; clients list them all the same.
+        "pg_matviews" => table(listings::MATVIEWS, &[])?,
+        "pg_sequences" => table(listings::SEQUENCES, &[])?,
+        "pg_user_mappings" => table(listings::USER_MAPPINGS, &[])?,
         _ => return Ok(None),
     }))
 }
@@ -141,11 +145,12 @@ const CLASS: &[(&str, Kind)] = &[
 ];
 
 fn classes(model: &Model, statics: &StaticCatalog) -> Vec<Row> {
+    // No table has pages: a client that reads page by page (`ctid`) shall read it whole.
     let one = |table: &super::model::Table| {
         row! {
             oid = table.oid, relname = table.def.name, relnamespace = PUBLIC, reltype = 0,
             reloftype = 0, relowner = OWNER, relam = if table.view.is_some() { 0 } else { 2 }, relfilenode = 0, reltablespace = 0,
-            relpages = table.bytes / 8192, reltuples = table.rows, relallvisible = 0,
+            relpages = 0, reltuples = table.rows, relallvisible = 0,
             reltoastrelid = 0, relhasindex = keys::has_key(table), relisshared = false, relpersistence = "p",
             relkind = if table.view.is_some() { "v" } else { "r" }, relnatts = table.def.columns.len() as i64, relchecks = 0,
             relhasrules = false, relhastriggers = false, relhassubclass = false,
@@ -451,44 +456,4 @@ fn activity(model: &Model) -> Vec<Row> {
         }
     };
     model.connections.iter().map(one).collect()
-}
-
-const TABLES: &[(&str, Kind)] = &[
-    ("schemaname", Kind::Text),
-    ("tablename", Kind::Text),
-    ("tableowner", Kind::Text),
-    ("tablespace", Kind::Text),
-    ("hasindexes", Kind::Bool),
-    ("hasrules", Kind::Bool),
-    ("hastriggers", Kind::Bool),
-    ("rowsecurity", Kind::Bool),
-];
-
-fn table_list(model: &Model) -> Vec<Row> {
-    let one = |table: &super::model::Table| {
-        row! {
-            schemaname = "public", tablename = table.def.name, tableowner = "ledgerline",
-            hasindexes = false, hasrules = false, hastriggers = false, rowsecurity = false,
-        }
-    };
-    model.tables.iter().filter(|table| table.view.is_none()).map(one).collect()
-}
-
-const VIEWS: &[(&str, Kind)] = &[
-    ("schemaname", Kind::Text),
-    ("viewname", Kind::Text),
-    ("viewowner", Kind::Text),
-    ("definition", Kind::Text),
-];
-
-fn view_list(model: &Model) -> Vec<Row> {
-    let one = |table: &super::model::Table| {
-        table.view.as_ref().map(|sql| {
-            row! {
-                schemaname = "public", viewname = table.def.name, viewowner = "ledgerline",
-                definition = sql.as_str(),
-            }
-        })
-    };
-    model.tables.iter().filter_map(one).collect()
 }

@@ -2,19 +2,85 @@
 //!
 //! PostgreSQL calls an unnamed column after the function or column it comes from, `?column?` otherwise,
 //! and lets names repeat. The planner wants distinct names: repeated ones get a hidden suffix here and
-//! their plain name back at the door.
+//! their plain name back at the door. The same holds of sub-queries that stand for tables, whose columns
+//! are named outside (`SELECT count FROM (SELECT count(*) FROM t) AS counted`).
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Statement};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, SelectItem, SetExpr, Statement, TableFactor, VisitMut, VisitorMut,
+};
 
-/// Gives every unnamed column of the answer its name and makes the names distinct inside.
+/// Comes between a repeated name and its number.
+const HIDDEN: char = '\u{1f}';
+
+/// Gives every unnamed column its name and makes the names distinct inside.
 ///
 /// Returns the names to show, in order; `None` if the columns are only known after planning (`*`).
 pub(crate) fn apply(statement: &mut Statement) -> Option<Vec<String>> {
+    // This never breaks off.
+    let _: ControlFlow<()> = statement.visit(&mut OfTables);
     match statement {
         Statement::Query(query) => of_query(query),
         _ => None,
+    }
+}
+
+/// The names to show of columns that were not known before planning; `None` if they are as planned.
+pub(crate) fn shown(schema: &Schema) -> Option<Vec<String>> {
+    let names = || schema.fields().iter().map(|field| field.name());
+    names()
+        .any(|name| name.contains(HIDDEN))
+        .then(|| names().map(|name| name.split(HIDDEN).next().unwrap_or(name).to_owned()).collect())
+}
+
+/// Names the columns of sub-queries that stand for tables.
+struct OfTables;
+
+impl VisitorMut for OfTables {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        for table in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+            inside(&mut table.query.body);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { subquery, .. } = factor {
+            inside(&mut subquery.body);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Names what has no name of its own. A name that repeats can be meant by nobody: each of its columns is hidden.
+fn inside(body: &mut SetExpr) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(inner) => return inside(&mut inner.body),
+        SetExpr::SetOperation { left, .. } => return inside(left),
+        _ => return,
+    };
+    let name = |item: &SelectItem| match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(identifier(alias)),
+        SelectItem::UnnamedExpr(expr) => Some(name_of(expr)),
+        _ => None,
+    };
+    let names: Vec<_> = select.projection.iter().map(name).collect();
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            continue;
+        }
+        let Some(Some(own)) = names.get(at) else { continue };
+        let repeated = names.iter().flatten().filter(|name| *name == own).count() > 1;
+        let inner = if repeated { format!("{own}{HIDDEN}{at}") } else { own.clone() };
+        let alias = Ident::with_quote('"', inner);
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
     }
 }
 
@@ -48,7 +114,7 @@ fn of_body(body: &mut SetExpr) -> Option<Vec<String>> {
         *count += 1;
         let repeated = *count > 1;
         if repeated || !plain {
-            let inner = if repeated { format!("{shown}\u{1f}{count}") } else { shown.clone() };
+            let inner = if repeated { format!("{shown}{HIDDEN}{count}") } else { shown.clone() };
             let alias = Ident::with_quote('"', inner);
             match item {
                 SelectItem::UnnamedExpr(expr) => {

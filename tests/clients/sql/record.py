@@ -8,15 +8,21 @@ its port; ends with its input and then writes FILE, one statement a line, in the
   sql          the statement
   types        object ids of parameters as the client declares them; 0 is none
   values       of parameters: {"text": …}, {"binary": hex} or null
+  formats      of the answer's columns as the client wants them: 0 is text, 1 binary
+  limit        most rows of one answer; 0 is all
+  parameters   object ids of parameters as the server tells them, where the client asked
   columns      name and object id of the type, where the statement has rows
-  rows         whether there were any
+  rows         how many there were, and
+  hash         of them, in any order; null where another run has others
   tag          what the server said at the end, without counts
   error        the SQLSTATE, where it failed
 
 A statement that a connection repeats is written once, unless it is about the connection itself and others came in
-between.
+between; of those that differ in their numbers only, three are. What cancels and what was cancelled is not written:
+it names a connection of its time.
 """
 
+import hashlib
 import json
 import re
 import socket
@@ -31,10 +37,20 @@ CODES = {"ssl": 80877103, "gss": 80877104, "cancel": 80877102}
 # What has a meaning by its place among the others.
 IN_ORDER = re.compile(r"\s*(begin|start|commit|rollback|end|declare|fetch|close|savepoint|release|set|reset|discard)\b", re.I)
 
+# What tells the time, the connection, the version, or what was asked before.
+OF_ITS_TIME = re.compile(
+    r"now\s*\(|current_timestamp|clock_timestamp|current_date|backend_pid|current_position|version\s*\(|server_version"
+    r"|pg_\w*size|reltuples|random\s*\(|explain\b|event_log|access_log|\bage\s*\(|recorded_(time|at)", re.I)
+# Of these not even the count of rows is the same.
+CHANGING = re.compile(r"pg_stat_activity|pg_stat_\w+|event_log|access_log", re.I)
+CANCELS = re.compile(r"pg_(cancel|terminate)_backend|pg_sleep", re.I)
+ALIKE_MAX = 3
+KEPT = ("connection", "rows", "hash")
+
 server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 server_tls.load_cert_chain(CERTIFICATE, KEY)
 client_tls = ssl.create_default_context(cafile=CERTIFICATE)
-entries, lock = [], threading.Lock()
+entries, shapes, lock = [], {}, threading.Lock()
 
 
 def exactly(sock, count):
@@ -67,14 +83,20 @@ class Connection:
         self.number, self.statements, self.portals = number, {}, {}
         self.due, self.seen, self.last, self.lock = deque(), set(), None, threading.Lock()
 
-    def entry(self, protocol, sql, types=(), values=()):
+    def entry(self, protocol, sql, types=(), values=(), formats=(), limit=0):
         made = dict(connection=self.number, protocol=protocol, sql=sql, types=list(types), values=list(values),
-                    columns=[], rows=False, tag=None, error=None)
-        key = (protocol, sql, tuple(types), tuple(value is None for value in values))
+                    formats=list(formats), limit=limit, parameters=[], columns=[], rows=0, hash=0, tag=None, error=None)
+        key = (protocol, sql, tuple(types), tuple(value is None for value in values), tuple(formats))
         again = key == self.last
         self.last = key
-        if key not in self.seen or IN_ORDER.match(sql) and not again:
+        if key not in self.seen and not IN_ORDER.match(sql):
             self.seen.add(key)
+            alike = (key[0], re.sub(r"[0-9]+", "0", sql), *key[2:])
+            with lock:
+                shapes[alike] = shapes.get(alike, 0) + 1
+                if shapes[alike] <= ALIKE_MAX:
+                    entries.append(made)
+        elif IN_ORDER.match(sql) and not again:
             with lock:
                 entries.append(made)
         return made
@@ -87,7 +109,8 @@ class Connection:
                 name, at = text(body, 0)
                 sql, at = text(body, at)
                 count = struct.unpack_from("!h", body, at)[0]
-                self.statements[name] = dict(sql=sql, types=struct.unpack_from(f"!{count}I", body, at + 2), columns=[])
+                self.statements[name] = dict(sql=sql, types=struct.unpack_from(f"!{count}I", body, at + 2), columns=[],
+                                             parameters=[])
                 # A statement that cannot be prepared is never run.
                 self.due.append(("parse", dict(statement=name)))
             elif kind == b"B":
@@ -108,21 +131,26 @@ class Connection:
                         continue
                     data, at = body[at:at + length], at + length
                     values.append({"binary": data.hex()} if form else {"text": data.decode()})
-                self.portals[portal] = (name, values)
+                count = struct.unpack_from("!h", body, at)[0]
+                wanted = struct.unpack_from(f"!{count}h", body, at + 2)
+                self.portals[portal] = (name, values, wanted)
                 self.due.append(("bind", None))
             elif kind == b"D":
                 name = text(body, 1)[0]
                 if body[:1] == b"P":
-                    name = self.portals.get(name, ("", []))[0]
+                    name = self.portals.get(name, ("", [], ()))[0]
                 self.due.append(("describe", self.statements.get(name)))
             elif kind == b"E":
-                name, values = self.portals.get(text(body, 0)[0], ("", []))
-                known = self.statements.get(name, dict(sql="", types=(), columns=[]))
+                portal, at = text(body, 0)
+                name, values, wanted = self.portals.get(portal, ("", [], ()))
+                known = self.statements.get(name, dict(sql="", types=(), columns=[], parameters=[]))
                 if known["sql"].strip():
-                    made = self.entry("extended", known["sql"], known["types"], values)
-                    made["columns"] = known["columns"]
+                    limit = struct.unpack_from("!i", body, at)[0]
+                    made = self.entry("extended", known["sql"], known["types"], values, wanted, limit)
+                    # Filled in when the server has described the statement, now or later.
+                    made["told"] = known
                 else:
-                    made = {}
+                    made = dict(rows=0, hash=0)
                 self.due.append(("execute", made))
             elif kind == b"C":
                 self.due.append(("close", None))
@@ -144,10 +172,15 @@ class Connection:
                         subject["columns"] = columns
                 if what == "describe":
                     self.due.popleft()
+            elif kind == b"t" and what == "describe":
+                if subject is not None:
+                    count = struct.unpack_from("!h", body)[0]
+                    subject["parameters"] = list(struct.unpack_from(f"!{count}I", body, 2))
             elif kind == b"n" and what == "describe" or kind in b"123" and what in ("parse", "bind", "close"):
                 self.due.popleft()
             elif kind in (b"D", b"d") and subject is not None:
-                subject["rows"] = True
+                subject["rows"] += 1
+                subject["hash"] += int.from_bytes(hashlib.sha256(body).digest()[:8], "big")
             elif kind in (b"C", b"I", b"s"):
                 if subject is not None:
                     subject["tag"] = re.sub(r"[ 0-9]+$", "", text(body, 0)[0]) if kind == b"C" else ""
@@ -230,8 +263,38 @@ def accept():
 threading.Thread(target=accept, daemon=True).start()
 print(listener.getsockname()[1], flush=True)
 sys.stdin.read()
-with lock, open(FILE, "w", encoding="utf-8") as file:
+
+def kept(entry):
+    """What can be asked again, with what its answer is there."""
+    sql, told = entry["sql"], entry.pop("told", None)
+    if told is not None:
+        entry["columns"], entry["parameters"] = told["columns"], told["parameters"]
     # One that the server never finished was cut off by the client.
+    unfinished = entry["tag"] is None and entry["error"] is None
+    if unfinished or CANCELS.search(sql) or entry["error"] == "57014":
+        return False
+    # A part of an answer is any part.
+    part = entry["limit"] > 0 or entry["error"] or re.match(r"\s*fetch\b", sql, re.I)
+    entry["hash"] = None if part or OF_ITS_TIME.search(sql) else f"{entry['hash'] % 2**64:016x}"
+    if entry["error"] or CHANGING.search(sql):
+        entry["rows"] = None
+    return True
+
+
+def without_empty_transactions(entries):
+    """Those whose statements were all written before are left out, and what is then said twice."""
+    written = []
     for entry in entries:
-        if entry["tag"] is not None or entry["error"] is not None:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        last = next((it for it in reversed(written) if it["connection"] == entry["connection"]), None)
+        if last is not None and last["tag"] == "BEGIN" and entry["tag"] in ("COMMIT", "ROLLBACK"):
+            written.remove(last)
+        elif last is None or last["sql"] != entry["sql"] or not IN_ORDER.match(entry["sql"]):
+            written.append(entry)
+    return written
+
+
+with lock, open(FILE, "w", encoding="utf-8") as file:
+    for entry in without_empty_transactions([entry for entry in entries if kept(entry)]):
+        # What is empty goes without saying; `rows` and `hash` are null where they are unknown.
+        entry = {name: it for name, it in entry.items() if it not in (None, [], 0) or name in KEPT}
+        file.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n")

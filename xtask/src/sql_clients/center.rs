@@ -1,16 +1,15 @@
 //! A contact center with history: a queue log made up here, imported, and served.
 
-use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::run::say;
+use calls::CALLS;
 
-/// Calls of the queue log; each is one row of `queue_leg`.
-const CALLS: u64 = 1_200;
-/// When its first call came.
-const FIRST_SECOND: u64 = 1_767_225_600;
+/// What the test that sends the transcripts again imports too.
+#[path = "../../../tests/clients/sql/calls.rs"]
+mod calls;
 
 /// A running server.
 pub(super) struct Center {
@@ -33,16 +32,13 @@ impl Center {
                 .map_err(|error| format!("{}: {error}", data.display()))?;
         }
         let log = folder.join("queue_log");
-        write(&log, &queue_log())?;
+        write(&log, &calls::queue_log())?;
         said(binary, &["import", "asterisk-queue-log", "--org", "main", "--data"], &[&data, &log])?;
         let config = folder.join("serve.toml");
-        let text = "[http]\nlisten = \"127.0.0.1:0\"\n[sip]\nenabled = false\n\
-                    [sql]\nlisten = \"127.0.0.1:0\"\n[kurrent]\nenabled = false\n\
-                    [log]\nlevel = \"warn\"\n";
+        let text = "[sip]\nenabled = false\n[kurrent]\nenabled = false\n[log]\nlevel = \"warn\"\n";
         write(&config, text)?;
         let mut child = Command::new(binary)
-            .arg("serve")
-            .arg("--config")
+            .args(["serve", "--ports", "auto", "--config"])
             .arg(&config)
             .arg("--data")
             .arg(&data)
@@ -174,33 +170,4 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| path.is_dir())
         .find_map(|path| find(&path, name))
-}
-
-/// Calls of three queues: most are answered, some are abandoned, some wait to this day.
-fn queue_log() -> String {
-    let mut lines = Vec::new();
-    for call in 0..CALLS {
-        let (begun, wait) = (FIRST_SECOND + call * 97, call * 31 % 90);
-        let queue = ["sales", "support", "care"][usize::try_from(call % 3).unwrap_or(0)];
-        let agent = format!("SIP/{}", 100 + call % 7);
-        let mut line = |second: u64, agent: &str, rest: &str| {
-            lines.push((second, format!("{second}|{FIRST_SECOND}.{call}|{queue}|{agent}|{rest}")));
-        };
-        line(begun, "NONE", &format!("ENTERQUEUE||555{call:04}|1"));
-        match call % 10 {
-            3 | 7 => line(begun + wait, "NONE", &format!("ABANDON|1|1|{wait}")),
-            9 if call > CALLS - 200 => {}
-            _ => {
-                let talk = 20 + call * 53 % 600;
-                line(begun + wait, &agent, &format!("CONNECT|{wait}|{call}.2|{}", wait.min(4)));
-                line(begun + wait + talk, &agent, &format!("COMPLETECALLER|{wait}|{talk}|1"));
-            }
-        }
-    }
-    lines.sort_by_key(|(second, _)| *second);
-    lines.into_iter().fold(String::new(), |mut text, (_, line)| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{line}");
-        text
-    })
 }

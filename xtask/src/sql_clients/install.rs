@@ -28,6 +28,9 @@ pub(super) fn install(chosen: &[&Client]) -> Result<Installed, String> {
     if uses(Runner::Superset) {
         venv(&folder.join("superset"), "superset/requirements.txt")?;
     }
+    if uses(Runner::DuckDb) {
+        venv(&folder.join("duckdb"), "duckdb/requirements.txt")?;
+    }
     if uses(Runner::Node) {
         node(&folder.join("node"))?;
     }
@@ -113,6 +116,7 @@ impl Installed {
             Runner::Python => python("drivers"),
             Runner::Dbt => python("dbt"),
             Runner::Superset => python("superset"),
+            Runner::DuckDb => python("duckdb"),
             Runner::Jshell => {
                 let mut command = Command::new("jshell");
                 command.args(["--class-path", JDBC, "-s"]).arg(&file);

@@ -35,6 +35,8 @@ enum Runner {
     Dbt,
     /// Superset too: it wants an old SQLAlchemy.
     Superset,
+    /// DuckDB too: its extension is of one version of it.
+    DuckDb,
     Jshell,
     Node,
 }
@@ -53,7 +55,7 @@ const CLIENTS: [Client; 14] = [
     client("pg8000", "pg8000/check.py", Runner::Python),
     client("sqlalchemy", "sqlalchemy/check.py", Runner::Python),
     client("adbc", "adbc/check.py", Runner::Python),
-    client("duckdb", "duckdb/check.py", Runner::Python),
+    client("duckdb", "duckdb/check.py", Runner::DuckDb),
     client("node-pg", "node/pg.mjs", Runner::Node),
     client("node-postgres", "node/postgres.mjs", Runner::Node),
     client("dbt", "dbt/check.py", Runner::Dbt),

@@ -97,7 +97,7 @@ def _():
     dbt("docs", "generate")
     catalog = json.loads((folder / "target" / "catalog.json").read_text())
     check(catalog["errors"], None)
-    columns = catalog["sources"]["source.center.queue_leg"]["columns"]
+    columns = catalog["sources"]["source.center.center.queue_leg"]["columns"]
     check(columns["queue_duration_ms"]["type"], "bigint")
     assert columns["queue_duration_ms"]["comment"]
     return f"{len(columns)} columns of queue_leg"

@@ -80,6 +80,8 @@ EVERY_DAY = [
     "select 'ABC' ilike 'a%', 'abc' ~ '^a.c$', 'abc' ~* 'B', 'abc' !~ 'z', 'abc' similar to 'a(b|x)c'",
     "select regexp_replace('a1b2', '[0-9]', 'x'), regexp_replace('a1b2', '[0-9]', 'x', 'g')",
     "select ascii('A'), chr(65), md5('a'), encode('\\x00ff'::bytea, 'hex'), to_hex(255)",
+    "select format('%I is %L, %2$s%%', 'Two words', 'it''s', 3), format('[%5s|%-3s]', 'a', 7), quote_literal('a\\b')",
+    "select format('%s')",
     "select 'b' > 'A', 'a' < 'b', '' is null, nullif('', '') is null",
     # Time.
     "select date_trunc('hour', timestamptz '2026-03-29 01:45:00+00'), date_trunc('week', date '2026-03-29')",
@@ -111,6 +113,10 @@ EVERY_DAY = [
     "select case when null then 1 else 2 end, case 1 when 1 then 'a' end",
     "select '\\x00ff'::bytea, 'a\\\\b'::bytea",
     "select null::int + 1, null and false, null or true, not null::boolean",
+    # Columns that have no name of their own, named outside.
+    "select count, max from (select count(*), max(x) from (values (1), (2)) as v(x)) as t",
+    "with t as (select sum(x), x % 2 as odd from (values (1), (2), (3)) as v(x) group by 2) select sum from t order by odd",
+    "select count from (select count(x), count(*) from (values (1)) as v(x)) as t",
 ]
 
 

@@ -1,5 +1,6 @@
 """Apache Superset without its web pages: its engine spec, its model of a database, a chart's query, cancel."""
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -50,7 +51,7 @@ def _():
     with database.get_raw_connection() as conn:
         assert spec.get_dbapi_cursor(conn) if hasattr(spec, "get_dbapi_cursor") else conn.cursor()
     with database.get_sqla_engine() as engine:
-        with engine.raw_connection() as conn:
+        with contextlib.closing(engine.raw_connection()) as conn:
             assert engine.dialect.do_ping(conn)
     import importlib.metadata
 
