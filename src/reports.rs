@@ -138,7 +138,8 @@ impl Runner {
         let state = &self.0;
         let principal = principal(order.org_id, &order.principal);
         // A definition is configuration that the author knows; what it shows is limited by the user's profile.
-        let definition = saved::by_name(state, &principal, Door::Schedule, &order.report).await?;
+        let definition =
+            saved::by_name(state, &principal, Door::Schedule, &order.report, None).await?;
         let zone = period::zone(&order.timezone)?;
         let due = DateTime::from_timestamp_micros(order.due_at.micros()).unwrap_or_default();
         let named = order.period.as_deref().map(|name| Period::named(name, due, zone));
