@@ -182,6 +182,14 @@ fn legs(snapshot: &Snapshot) -> BTreeSet<String> {
     rows(snapshot, LEGS).iter().map(|row| row["leg_id"].clone()).collect()
 }
 
+/// Whoever has a snapshot can read it, whatever was removed since.
+fn check_held(held: &[Snapshot], shown: &[BTreeSet<String>]) {
+    for snapshot in held {
+        let at = snapshot.position;
+        assert_eq!(legs(snapshot), shown[at.0 as usize], "held {at}");
+    }
+}
+
 fn check_story(steps: &[Step], cuts: &[u8], reopened: u8) {
     let story = story(steps);
     let (shown, removed) = modelled(&story);
@@ -201,7 +209,9 @@ fn check_story(steps: &[Step], cuts: &[u8], reopened: u8) {
         kept_up(upkeep(&engine, &story.script, settings, LIMITS)).unwrap();
         assert_eq!(legs(&engine.snapshot().unwrap()), shown[here.0 as usize], "at {here}");
         if round % 3 == usize::from(reopened % 3) {
-            // A restart goes back to the newest commit, where it shows what was shown there.
+            // A restart goes back to the newest commit, where it shows what was shown there. No snapshot outlives
+            // its process.
+            check_held(&std::mem::take(&mut held), &shown);
             drop(engine);
             engine = open(dir.path(), settings);
             let here = engine.fold.position;
@@ -214,15 +224,7 @@ fn check_story(steps: &[Step], cuts: &[u8], reopened: u8) {
         }
     }
     assert_eq!(engine.fold.position, head);
-    // Whoever has a snapshot can read it, whatever was removed since.
-    for snapshot in &held {
-        assert_eq!(
-            legs(snapshot),
-            shown[snapshot.position.0 as usize],
-            "held {}",
-            snapshot.position
-        );
-    }
+    check_held(&held, &shown);
     drop(held);
     assert_eq!(sums(&mut engine), fresh(&story.script, head), "as built anew");
     // What the newest commit gave up is in no file.
@@ -254,6 +256,9 @@ fn check_story(steps: &[Step], cuts: &[u8], reopened: u8) {
                 }
             }
         }
+        if position % 5 != 0 {
+            continue;
+        }
         let wanted = Wanted {
             table: tables::ALL.iter().find(|def| def.name == LEGS).unwrap(),
             from: Position(position),
@@ -272,7 +277,7 @@ fn check_story(steps: &[Step], cuts: &[u8], reopened: u8) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
     /// Any policies, holds, restarts, merges and removals show what the model shows, at every position that is
     /// answered; those that are not answered say so.
     #[test]
