@@ -288,7 +288,7 @@ async fn a_stopped_join_gives_its_thread_back() {
         assert_eq!(code(&error), "57014", "{sql}: {error}");
     }
     client.batch_execute("RESET statement_timeout").await.unwrap();
-    assert_eq!(client.query_one("SELECT 1", &[]).await.unwrap().get::<_, i64>(0), 1);
+    assert_eq!(client.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -192,10 +192,13 @@ async fn every_usual_listing_is_answered() {
     let server = server().await;
     for command in [
         "\\da",
+        "\\dAc",
+        "\\dAf",
         "\\db",
         "\\dC",
         "\\dD",
         "\\det",
+        "\\deu",
         "\\dew",
         "\\df+ sl*",
         "\\df+ cc_*",

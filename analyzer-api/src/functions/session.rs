@@ -20,7 +20,7 @@ pub(crate) fn setting(name: &str) -> Option<&'static str> {
 }
 
 /// Every setting with its value, sorted by name.
-pub(crate) const SETTINGS: [(&str, &str); 41] = [
+pub(crate) const SETTINGS: [(&str, &str); 42] = [
     ("application_name", ""),
     ("backslash_quote", "safe_encoding"),
     ("block_size", "8192"),
@@ -28,6 +28,7 @@ pub(crate) const SETTINGS: [(&str, &str); 41] = [
     ("client_encoding", "UTF8"),
     ("client_min_messages", "notice"),
     ("datestyle", "ISO, YMD"),
+    ("default_table_access_method", "heap"),
     ("default_transaction_deferrable", "off"),
     ("default_transaction_isolation", "repeatable read"),
     ("default_transaction_read_only", "on"),

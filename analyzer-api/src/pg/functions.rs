@@ -24,6 +24,7 @@ pub(crate) fn all(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scala
     functions.push(membership(model));
     functions.extend(super::values::all());
     functions.push(super::format::function());
+    functions.push(super::intervals::function());
     functions
 }
 

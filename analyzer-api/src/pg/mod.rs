@@ -7,6 +7,7 @@
 pub(crate) mod catalogs;
 mod format;
 pub(crate) mod functions;
+pub(crate) mod intervals;
 pub(crate) mod keys;
 pub(crate) mod listings;
 pub(crate) mod model;
@@ -15,6 +16,7 @@ pub(crate) mod statics;
 pub(crate) mod tables;
 pub(crate) mod values;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,6 +39,16 @@ impl PgCatalog {
         model: Arc<model::Model>,
     ) -> Self {
         Self { statics, model }
+    }
+
+    /// The tables that have no rows in any session.
+    pub(crate) fn empty(&self) -> BTreeSet<String> {
+        let none = |name: &&String| {
+            let table = self.statics.table(name);
+            !tables::NAMES.contains(&name.as_str())
+                && table.is_some_and(|(_, rows)| rows.iter().all(|batch| batch.num_rows() == 0))
+        };
+        self.statics.names().filter(none).cloned().collect()
     }
 }
 

@@ -148,11 +148,11 @@ fn plain(schema: &Schema, batches: &[RecordBatch]) -> Result<Table> {
 /// Whether a column is a list that has no values here; the export has lists as text, which array
 /// functions do not take. Grants (`…acl`) of the export name roles of the installation it was made from;
 /// there are none beside the defaults here, which PostgreSQL writes as null. Settings (`…config`) count
-/// only where there are none.
+/// only where there are none. Nor are there event triggers, whose tags are a list.
 fn is_empty_list(name: &str, index: usize, batches: &[RecordBatch]) -> bool {
     let null = |column: &ArrayRef| column.null_count() == column.len();
     let none = || batches.iter().all(|batch| batch.columns().get(index).is_some_and(null));
-    name.ends_with("acl") || (name.ends_with("config") && none())
+    name.ends_with("acl") || name == "evttags" || (name.ends_with("config") && none())
 }
 
 /// Names by id.

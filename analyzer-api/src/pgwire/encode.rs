@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 
-use arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
-use datafusion::arrow::datatypes::Schema;
+use arrow_pg::datatypes::arrow_schema_to_pg_fields;
+use arrow_pg::encoder::{Encoder, encode_value};
+use bytes::BytesMut;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use futures::{Stream, StreamExt, stream};
+use pgwire::api::Type;
 use pgwire::api::portal::Format;
-use pgwire::api::results::{FieldInfo, QueryResponse};
+use pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::data::DataRow;
+use pgwire::types::ToSqlText;
+use postgres_types::{IsNull, ToSql};
 
 use super::connection::error;
+use super::times;
 use crate::analyzer::Answer;
 use crate::error::QueryError;
 
@@ -33,16 +39,64 @@ pub(super) fn encoded(
     fields: &Arc<Vec<FieldInfo>>,
 ) -> impl Stream<Item = PgWireResult<DataRow>> + use<> {
     let rows: Vec<_> = match batch {
-        Ok(batch) => encode_recordbatch(Arc::clone(fields), batch).collect(),
+        Ok(batch) => rows(&batch, fields),
         Err(error) => vec![Err(from_query(&error, None))],
     };
     stream::iter(rows)
 }
 
+fn rows(batch: &RecordBatch, fields: &Arc<Vec<FieldInfo>>) -> Vec<PgWireResult<DataRow>> {
+    let schema = batch.schema();
+    let mut encoder = Rows(DataRowEncoder::new(Arc::clone(fields)));
+    let row = |row| {
+        let columns = batch.columns().iter().zip(schema.fields()).zip(fields.iter());
+        for ((column, field), shown) in columns {
+            encode_value(&mut encoder, column, row, field, shown)?;
+        }
+        Ok(encoder.take_row())
+    };
+    (0..batch.num_rows()).map(row).collect()
+}
+
+/// Encodes rows with times in text as PostgreSQL writes them.
+struct Rows(DataRowEncoder);
+
+impl Encoder for Rows {
+    type Item = DataRow;
+
+    fn encode_field<T>(&mut self, value: &T, field: &FieldInfo) -> PgWireResult<()>
+    where
+        T: ToSql + ToSqlText + Sized,
+    {
+        if field.format() != FieldFormat::Text || !times::is_time(field.datatype()) {
+            return Encoder::encode_field(&mut self.0, value, field);
+        }
+        let (mut bytes, options) = (BytesMut::new(), field.format_options());
+        let null = value
+            .to_sql_text(field.datatype(), &mut bytes, options)
+            .map_err(PgWireError::ApiError)?;
+        let text = matches!(null, IsNull::No).then(|| times::plain(&bytes));
+        self.0.encode_field_with_type_and_format(&text, &Type::TEXT, FieldFormat::Text, options)
+    }
+
+    fn take_row(&mut self) -> DataRow {
+        self.0.take_row()
+    }
+}
+
 /// The columns of an answer. A client may give a format for all columns or one for each.
 pub(super) fn fields(schema: &Schema, format: &Format) -> PgWireResult<Vec<FieldInfo>> {
     check_formats(format, schema.fields().len())?;
-    arrow_schema_to_pg_fields(schema, format, None)
+    let fields = arrow_schema_to_pg_fields(schema, format, None)?;
+    let with_bounds = |(shown, field): (FieldInfo, &Arc<Field>)| match field.data_type() {
+        // Without it, a client takes a number for one of any precision.
+        DataType::Decimal128(precision, scale) if *scale >= 0 => {
+            let bounds = (i32::from(*precision) << 16) | i32::from(*scale);
+            shown.with_type_modifier(bounds + 4)
+        }
+        _ => shown,
+    };
+    Ok(fields.into_iter().zip(schema.fields()).map(with_bounds).collect())
 }
 
 /// Refuses a list of formats that does not fit: the library would index beyond its end.

@@ -82,6 +82,7 @@ impl Connection {
         }
         let behind = cursor::declared(&statement).transpose()?;
         let mut statement = behind.as_ref().map_or(statement, |it| it.question.clone());
+        parameters::narrow(&mut statement);
         let places = Places::of(&statement);
         let mut types = places.known(declared);
         if places.numbers.iter().any(|number| !types.contains_key(number)) {

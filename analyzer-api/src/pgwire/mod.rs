@@ -13,6 +13,7 @@ mod extended;
 mod login;
 mod parameters;
 mod simple;
+mod times;
 mod tls;
 
 use std::io;

@@ -10,9 +10,9 @@ use std::ops::ControlFlow;
 use arrow_pg::datatypes::into_pg_type;
 use datafusion::arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, Expr,
-    LimitClause, ObjectNamePart, Query, Statement, TimezoneInfo, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    ArrayElemTypeDef, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident,
+    LimitClause, ObjectNamePart, Query, SelectItem, SetExpr, Statement, TimezoneInfo, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -140,6 +140,37 @@ fn bare(mut expr: &Expr) -> &Expr {
 pub(super) fn write(statement: &mut Statement, types: &Types) {
     let mut casts = Casts { types };
     let _: ControlFlow<()> = statement.visit(&mut casts);
+}
+
+/// A whole number among the columns of an answer is `integer` if it is small enough; the planner has wide ones only.
+pub(super) fn narrow(statement: &mut Statement) {
+    let Statement::Query(query) = statement else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    for item in &mut select.projection {
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+            continue;
+        };
+        let Expr::Value(value) = &*expr else { continue };
+        let Value::Number(digits, _) = &value.value else { continue };
+        if digits.parse::<i32>().is_err() {
+            continue;
+        }
+        let number = std::mem::replace(expr, Expr::value(Value::Null));
+        let name = Ident::with_quote('"', "?column?");
+        let cast = Expr::Cast {
+            kind: CastKind::DoubleColon,
+            expr: Box::new(number),
+            data_type: SqlType::Integer(None),
+            array: false,
+            format: None,
+        };
+        *item = match std::mem::replace(item, SelectItem::UnnamedExpr(Expr::value(Value::Null))) {
+            SelectItem::ExprWithAlias { alias, .. } => {
+                SelectItem::ExprWithAlias { expr: cast, alias }
+            }
+            _ => SelectItem::ExprWithAlias { expr: cast, alias: name },
+        };
+    }
 }
 
 struct Casts<'a> {

@@ -17,6 +17,7 @@ use super::connection::Connection;
 use super::copy;
 use super::cursor;
 use super::encode::{from_query, response};
+use super::parameters;
 use crate::error::QueryError;
 
 #[async_trait]
@@ -61,11 +62,12 @@ impl SimpleQueryHandler for Connection {
                     return Err(from_query(&error, Some(query)));
                 }
             };
-            let (statement, copy) = match (copied, &declared) {
+            let (mut statement, copy) = match (copied, &declared) {
                 (Some((statement, copy)), _) => (statement, Some(copy)),
                 (None, Some(declared)) => (declared.question.clone(), None),
                 (None, None) => (statement, None),
             };
+            parameters::narrow(&mut statement);
             let deadline = self.deadline(&question);
             let answer = self
                 .state

@@ -96,6 +96,21 @@ pub(super) fn substitute_outer(select: &mut Select) {
 }
 
 /// The sub-query as one `SELECT` without grouping, if it is one.
+/// Whether a scalar sub-query asks one of the catalogs that never have rows: it is NULL then. The planner would plan
+/// it first, which it cannot where its columns are made of the outer query's.
+pub(super) fn of_nothing(
+    query: &mut Query,
+    empty: &BTreeSet<String>,
+    aggregates: &BTreeSet<String>,
+) -> bool {
+    let Some(select) = plain_select(query) else { return false };
+    let [from] = select.from.as_slice() else { return false };
+    let TableFactor::Table { name, args: None, .. } = &from.relation else { return false };
+    let known = name.to_string().to_ascii_lowercase();
+    let of_catalog = known.strip_prefix("pg_catalog.").is_some_and(|table| empty.contains(table));
+    of_catalog && from.joins.is_empty() && !has_aggregate(select, aggregates)
+}
+
 pub(super) fn plain_select(query: &mut Query) -> Option<&mut Select> {
     if query.with.is_some() {
         return None;

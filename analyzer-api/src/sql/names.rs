@@ -10,7 +10,8 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SetExpr, Statement, TableFactor, VisitMut, VisitorMut,
+    ArrayElemTypeDef, DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TableFactor,
+    VisitMut, VisitorMut,
 };
 
 /// Comes between a repeated name and its number.
@@ -62,7 +63,10 @@ fn inside(body: &mut SetExpr) {
     let select = match body {
         SetExpr::Select(select) => select,
         SetExpr::Query(inner) => return inside(&mut inner.body),
-        SetExpr::SetOperation { left, .. } => return inside(left),
+        SetExpr::SetOperation { left, right, .. } => {
+            inside(right);
+            return inside(left);
+        }
         _ => return,
     };
     let name = |item: &SelectItem| match item {
@@ -144,8 +148,11 @@ fn name_of(expr: &Expr) -> String {
             function.name.0.last().and_then(|part| part.as_ident()).map_or_else(unnamed, identifier)
         }
         Expr::Cast { expr, data_type, .. } => match expr.as_ref() {
-            Expr::Value(_) => data_type.to_string().to_ascii_lowercase(),
-            inner => name_of(inner),
+            Expr::Value(_) => type_name(data_type),
+            inner => match name_of(inner) {
+                name if name == UNNAMED => type_name(data_type),
+                name => name,
+            },
         },
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => name_of(inner),
         Expr::Case { .. } => "case".to_owned(),
@@ -155,6 +162,37 @@ fn name_of(expr: &Expr) -> String {
     }
 }
 
+/// The name of a type in the catalogs, which is the name of a column that is cast to it; of an array, its elements'.
+fn type_name(data_type: &DataType) -> String {
+    let text = match data_type {
+        DataType::Array(
+            ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element),
+        ) => return type_name(element),
+        other => other.to_string().to_ascii_lowercase(),
+    };
+    let zoned = text.ends_with("with time zone") && !text.ends_with("without time zone");
+    let name = text.split(['(', ' ']).next().unwrap_or(&text);
+    let name = name.rsplit('.').next().unwrap_or(name).trim_matches('"');
+    match name {
+        _ if text.ends_with(" unsigned") => "unsigned",
+        "boolean" => "bool",
+        "smallint" => "int2",
+        "int" | "integer" => "int4",
+        "bigint" => "int8",
+        "real" => "float4",
+        "double" | "float" => "float8",
+        "decimal" | "dec" => "numeric",
+        "character" | "char" if text.contains("varying") => "varchar",
+        "character" | "char" => "bpchar",
+        "timestamp" if zoned => "timestamptz",
+        "time" if zoned => "timetz",
+        other => other,
+    }
+    .to_owned()
+}
+
+const UNNAMED: &str = "?column?";
+
 fn unnamed() -> String {
-    "?column?".to_owned()
+    UNNAMED.to_owned()
 }

@@ -12,13 +12,15 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    ObjectNamePart, Query, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, ObjectNamePart, Query, SetExpr, Statement, TableFactor, Value, VisitMut,
+    VisitorMut,
 };
 
 use super::instant::{Nanoseconds, in_microseconds, part_of_second, seconds, with_seconds};
 use super::{array, correlate, exists};
+use crate::pg::intervals::INTERVAL_TIMES;
 use crate::pg::values::{BYTEA_IN, ELEMENT_OF, EXPAND_ARRAY};
 
 /// What the rules need to know about the session.
@@ -26,6 +28,8 @@ use crate::pg::values::{BYTEA_IN, ELEMENT_OF, EXPAND_ARRAY};
 pub(crate) struct Vocabulary {
     /// Tables of `pg_catalog`, found without naming the schema.
     pub(crate) pg_tables: BTreeSet<String>,
+    /// Those of them that never have rows.
+    pub(crate) empty: BTreeSet<String>,
     /// Names of aggregate functions.
     pub(crate) aggregates: BTreeSet<String>,
 }
@@ -96,6 +100,13 @@ impl Rules<'_> {
                 if let Some(plain) = plain_operator(op) {
                     *op = plain;
                 }
+                if *op == BinaryOperator::Multiply {
+                    return match (is_interval(left), is_interval(right)) {
+                        (true, false) => Some(call(INTERVAL_TIMES, vec![take(left), take(right)])),
+                        (false, true) => Some(call(INTERVAL_TIMES, vec![take(right), take(left)])),
+                        _ => None,
+                    };
+                }
                 if matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) {
                     by_id(left, right);
                     by_id(right, left);
@@ -115,7 +126,27 @@ impl Rules<'_> {
                 if let Some(seconds) = part_of_second(function) {
                     return Some(seconds);
                 }
+                if is_place(function) {
+                    return Some(Expr::Cast {
+                        kind: CastKind::Cast,
+                        expr: Box::new(take(expr)),
+                        data_type: DataType::BigInt(None),
+                        array: false,
+                        format: None,
+                    });
+                }
                 set_of(function).or_else(|| array::of_query(function, &self.vocabulary.aggregates))
+            }
+            // `(pair).n`: the planner wants the name of a field as a text.
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                for access in access_chain {
+                    if let AccessExpr::Dot(field @ Expr::Identifier(_)) = access
+                        && let Expr::Identifier(name) = &*field
+                    {
+                        *field = Expr::value(Value::SingleQuotedString(name.value.clone()));
+                    }
+                }
+                None
             }
             Expr::TypedString(typed) => {
                 in_microseconds(&mut typed.data_type);
@@ -155,6 +186,10 @@ impl Rules<'_> {
                 Some(Expr::InList { expr: Box::new(take(left)), list, negated: true })
             }
             Expr::Subquery(query) => {
+                if correlate::of_nothing(query, &self.vocabulary.empty, &self.vocabulary.aggregates)
+                {
+                    return Some(Expr::value(Value::Null));
+                }
                 let condition = correlate::make_scalar(query, &self.vocabulary.aggregates)?;
                 let result = Expr::Subquery(query.clone());
                 Some(Expr::Case {
@@ -229,7 +264,7 @@ const FUNCTION_COLUMNS: [&str; 8] = [
     "typsubscript",
 ];
 
-/// Such a column is compared with a number by its id.
+/// Such a column is compared with an id by its id.
 fn by_id(column: &mut Expr, other: &Expr) {
     let name = match &*column {
         Expr::Identifier(name) => name,
@@ -239,8 +274,13 @@ fn by_id(column: &mut Expr, other: &Expr) {
         },
         _ => return,
     };
-    let is_number = matches!(other, Expr::Value(value) if matches!(value.value, Value::Number(..)));
-    if is_number && FUNCTION_COLUMNS.contains(&name.value.to_ascii_lowercase().as_str()) {
+    let is_id = match other {
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        // `'array_in'::regproc`, by now.
+        Expr::Function(function) => function.name.to_string() == "regproc_in",
+        _ => false,
+    };
+    if is_id && FUNCTION_COLUMNS.contains(&name.value.to_ascii_lowercase().as_str()) {
         *column = call("regproc_in", vec![take(column)]);
     }
 }
@@ -284,6 +324,23 @@ fn set_of(function: &Function) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// Whether an expression is an interval that is written out.
+fn is_interval(expr: &Expr) -> bool {
+    match expr {
+        Expr::Interval(_) => true,
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Interval { .. }),
+        Expr::Nested(inner) => is_interval(inner),
+        _ => false,
+    }
+}
+
+/// Whether a function numbers the rows of a window: with `bigint`, which the engine has unsigned.
+fn is_place(function: &Function) -> bool {
+    let name = function.name.to_string().to_ascii_lowercase();
+    function.over.is_some()
+        && ["row_number", "rank", "dense_rank", "ntile"].contains(&name.as_str())
 }
 
 /// Functions that the engine has under another name.
@@ -344,6 +401,7 @@ fn elements(array: &mut Expr) -> Option<Vec<Expr>> {
 
 /// Casts between catalog ids and names, and casts to types that only differ in name.
 fn catalog_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
+    known_type(data_type);
     // Text, for all that can be seen here; anything else is an id.
     let literal = |expr: &Expr| match expr {
         Expr::Value(value) => {
@@ -387,6 +445,23 @@ fn type_name(data_type: &mut DataType) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Other names of types that the planner knows. PostgreSQL has no unsigned numbers: the word is a column's name there.
+fn known_type(data_type: &mut DataType) {
+    *data_type = match data_type {
+        DataType::CharacterVarying(length) | DataType::CharVarying(length) => {
+            DataType::Varchar(*length)
+        }
+        DataType::Character(length) => DataType::Char(*length),
+        DataType::SmallIntUnsigned(_) => DataType::SmallInt(None),
+        DataType::IntUnsigned(_) | DataType::IntegerUnsigned(_) => DataType::Integer(None),
+        DataType::BigIntUnsigned(_) => DataType::BigInt(None),
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) => {
+            return known_type(element);
+        }
+        _ => return,
+    };
 }
 
 fn plain_type(name: &str) -> Option<DataType> {

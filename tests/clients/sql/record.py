@@ -269,6 +269,9 @@ def kept(entry):
     sql, told = entry["sql"], entry.pop("told", None)
     if told is not None:
         entry["columns"], entry["parameters"] = told["columns"], told["parameters"]
+        # Described was the cursor, when it was there.
+        if re.match(r"\s*declare\b", sql, re.I):
+            entry["columns"] = []
     # One that the server never finished was cut off by the client.
     unfinished = entry["tag"] is None and entry["error"] is None
     if unfinished or CANCELS.search(sql) or entry["error"] == "57014":

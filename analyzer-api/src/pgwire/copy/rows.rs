@@ -10,6 +10,7 @@ use pgwire::types::ToSqlText;
 use pgwire::types::format::FormatOptions;
 use postgres_types::{IsNull, ToSql};
 
+use super::super::times;
 use super::{Copy, Form};
 
 /// What the binary form begins with: signature, flags, length of an extension.
@@ -185,6 +186,11 @@ impl Encoder for Writer {
             .to_sql_text(field.datatype(), &mut bytes, &FormatOptions::default())
             .map_err(failed)?;
         let quoted = self.quoted.get(self.column).copied().unwrap_or_default();
+        if times::is_time(field.datatype()) {
+            let text = times::plain(&bytes);
+            self.put_text(matches!(is_null, IsNull::No).then_some(text.as_bytes()), quoted);
+            return Ok(());
+        }
         self.put_text(matches!(is_null, IsNull::No).then_some(&bytes[..]), quoted);
         Ok(())
     }

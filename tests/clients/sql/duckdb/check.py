@@ -55,6 +55,8 @@ def _():
 def _():
     names = [row[0] for row in rows("select table_name from duckdb_tables() where database_name = 'pg' "
                                     "and schema_name = 'public'")]
+    # Questions are events: these two grow while they are read.
+    names = [name for name in names if name not in ("event_log", "access_log")]
     for name in names:
         check(len(rows(f'select * from pg."{name}"')), pushed(f'select count(*) from "{name}"')[0][0], name)
     return f"{len(names)} of them"
