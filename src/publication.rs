@@ -146,13 +146,13 @@ pub(crate) fn publish(
                 ));
             }
             let object = object(&root, snapshot, &part);
-            if let Some(file) = known.get(&*object).filter(|file| file.rows == part.rows) {
+            if let Some(file) = known.get(&*object).filter(|_| part.name.is_some()) {
                 files.push((*file).clone());
                 continue;
             }
-            let bytes = part.bytes()?;
+            let (rows, bytes) = part.content()?;
             depot.put(&object, &bytes)?;
-            let (rows, length) = (part.rows, bytes.len() as u64);
+            let length = bytes.len() as u64;
             stored = (stored.0 + 1, stored.1 + length);
             files.push(PublishedFile { object, rows, bytes: length, sha256: sha256(&bytes) });
         }
