@@ -68,7 +68,8 @@ fn imported() -> Place {
         log.push_str(&format!("{}|call-{number}|{queue}|NONE|ABANDON|1|1|20\n", at + 20));
     }
     let file = place.file("queue_log", &log);
-    let _ = succeed(&["import", "asterisk-queue-log", &file, "--data", &place.text("data")]);
+    let data = place.text("data");
+    let _ = succeed(&["import", "asterisk-queue-log", &file, "--org", "main", "--data", &data]);
     assert_eq!(place.one("select count(*) from queue_leg"), "5");
     place
 }
@@ -89,7 +90,11 @@ fn rows_are_dropped_held_released_and_no_answer_is_silently_smaller() {
     let place = imported();
     assert!(place.retention(&["run"]).contains("nothing is due"));
     place.policy(30);
-    let hold = ["hold", "Case 1", "--reason", "order of the court", "--queue", "care"];
+    // By interaction: the configuration in force does not know the queues of an import.
+    let said = place.ask("select interaction_id from queue_leg where queue_name = 'care'");
+    let mut hold = vec!["hold", "Case 1", "--reason", "order of the court"];
+    let care: Vec<String> = csv(&said.out).into_iter().skip(1).flatten().collect();
+    care.iter().for_each(|id| hold.extend(["--interaction", id]));
     assert!(place.retention(&hold).contains("created"));
     let before = place.one("select current_position()");
     let dry = place.retention(&["run", "--dry-run"]);

@@ -79,11 +79,13 @@ impl FileChannel {
         match rustix::fs::renameat_with(&folder, &other, &folder, name, RenameFlags::NOREPLACE) {
             Ok(()) => {}
             Err(Errno::EXIST) => {
-                let same = is_there(&folder, name, bytes)?;
+                let same = is_there(&folder, name, bytes);
                 rustix::fs::unlinkat(&folder, &other, AtFlags::empty()).map_err(failed)?;
-                if same {
-                    return Ok(());
-                }
+                return match same? {
+                    true => Ok(()),
+                    // Somebody took it away meanwhile: the next attempt finds the place free.
+                    false => Err(failed(io::Error::from(Errno::NOENT))),
+                };
             }
             // File systems without such a rename have links, which do not replace either.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {

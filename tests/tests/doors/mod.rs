@@ -9,6 +9,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use arrow::util::display::array_value_to_string;
 use arrow_flight::sql::client::FlightSqlServiceClient;
@@ -30,8 +31,8 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Serves an organization of a data directory.
-    pub async fn open(data: &Path, organization: &str) -> Self {
+    /// Serves an organization of a data directory, once its tables hold so many interactions.
+    pub async fn open(data: &Path, organization: &str, sessions: u64) -> Self {
         let settings = data.with_extension("toml");
         std::fs::write(&settings, format!("organizations = [\"{organization}\"]\n"))
             .expect("written");
@@ -46,7 +47,14 @@ impl Doors {
             Endpoint::from_shared(format!("http://{}", server.flight)).expect("an address");
         let mut flight = FlightSqlServiceClient::new(endpoint.connect().await.expect("connects"));
         flight.handshake("ann", &password).await.expect("let in");
-        Self { server, token, password, client: reqwest::Client::new(), flight }
+        let doors = Self { server, token, password, client: reqwest::Client::new(), flight };
+        // A server answers from what its tables hold so far; these are built from nothing.
+        let began = Instant::now();
+        while doors.http("select count(*) from customer_session").await != [[sessions.to_string()]]
+        {
+            assert!(began.elapsed() < Duration::from_secs(120), "the tables do not get there");
+        }
+        doors
     }
 
     /// The rows of an answer, each value as text. Nulls are empty.
