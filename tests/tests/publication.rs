@@ -216,6 +216,23 @@ fn a_publication_holds_each_row_once_and_stores_only_what_is_new() {
     let parquet = |path: &&PathBuf| path.extension().is_some_and(|it| it == "parquet");
     assert_eq!(there.iter().filter(parquet).cloned().collect::<BTreeSet<_>>(), named);
 
+    // Rows that a retention policy dropped are in no publication after that, those of a hold are.
+    let policy = place.path("policy.toml");
+    let text = "[[retention_policy]]\nname = \"Legs\"\ntable = \"queue_leg\"\nkeep_days = 30\n";
+    fs::write(&policy, text).expect("written");
+    let _ = succeed(&["config", "apply", &policy.to_string_lossy(), "--data", &data]);
+    let hold =
+        ["retention", "hold", "Case", "--reason", "a case", "--from", "2023-11-16T00:00:00Z"];
+    let _ = succeed(&[&hold[..], &["--data", &data]].concat());
+    let before = place.column(&place.current(), "queue_leg", "leg_id").len();
+    let said = succeed(&["retention", "run", "--data", &data]);
+    place.publish(&data, &[]);
+    check(&place, &data);
+    let after = place.column(&place.current(), "queue_leg", "leg_id").len();
+    assert!(0 < after && after < before, "{after} of {before}: {said}");
+    let without = final_files(&place.current());
+    assert!(without.iter().any(|object| object.contains("-without-")), "{without:?}");
+
     // A history that is not as far is another one, or an old copy: it takes nobody's place.
     let other = place.text("other");
     place.import(&other, 0..3);
