@@ -26,7 +26,15 @@ class DuckDb:
         import duckdb
 
         self.version = duckdb.__version__
-        self.connection = duckdb.connect(config={"threads": 2, "memory_limit": f"{memory_mb}MB"})
+        # What does not fit goes to files, as much of it as with the product, and not into the present folder.
+        self.connection = duckdb.connect(
+            config={
+                "threads": 2,
+                "memory_limit": f"{memory_mb}MB",
+                "temp_directory": str(data.parent / "duckdb-temporary"),
+                "max_temp_directory_size": "10GB",
+            }
+        )
         self.connection.execute("SET TimeZone = 'UTC'")
         for table in TABLES:
             files = data / table / "*.parquet"

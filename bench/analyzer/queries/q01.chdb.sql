@@ -1,4 +1,4 @@
-select toStartOfInterval(entered_time, INTERVAL 30 MINUTE) as half_hour, queue_id, count(*) as offered,
+select toDateTime64(toStartOfInterval(entered_time, INTERVAL 30 MINUTE), 6, 'UTC') as half_hour, queue_id, count(*) as offered,
        countIf(outcome = 'answered' and queue_duration_ms <= 20000) as answered_in_time,
        countIf(outcome = 'abandoned') as abandoned
 from leg

@@ -1,3 +1,3 @@
-select toStartOfDay(entered_time) as day, site_id, uniqCombined64(agent_id) as agents
+select toDateTime64(toStartOfDay(entered_time), 6, 'UTC') as day, site_id, uniqCombined64(agent_id) as agents
 from leg
 group by day, site_id
