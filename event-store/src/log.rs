@@ -300,6 +300,12 @@ pub trait EventReader: Send + Sync + fmt::Debug + 'static {
         Box::new(crate::scan::Pages::new(self, after))
     }
 
+    /// Where the durable event with this id is; `None` when the log has none.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn find_event(&self, id: EventId) -> Result<Option<Position>, ReadError>;
+
     /// The position a named consumer saved last.
     ///
     /// # Errors

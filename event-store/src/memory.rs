@@ -158,6 +158,10 @@ impl EventReader for MemoryLog {
         Ok(Page { events, scanned_to })
     }
 
+    fn find_event(&self, id: EventId) -> Result<Option<Position>, ReadError> {
+        Ok(self.lock().ids.get(&id).map(|index| Position(*index as u64 + 1)))
+    }
+
     fn load_checkpoint(&self, consumer: &str) -> Result<Option<Position>, ReadError> {
         Ok(self.lock().checkpoints.get(consumer).copied())
     }

@@ -14,12 +14,14 @@ use ledgerline_event_store::{
 use ledgerline_ingest::engine::{
     EffectSinks, Engine, EngineError, EngineHandle, Options, Routed, replay,
 };
-use ledgerline_routing_core::{Effect, RejectionCode, snapshot};
+use ledgerline_routing_core::{Effect, RejectionCode, event_id, snapshot};
 use ledgerline_schemas::command::{Command, Commanded};
 use ledgerline_schemas::config::{ChannelType, EntityKind};
 use ledgerline_schemas::document::Document;
-use ledgerline_schemas::id::{CommandId, CorrelationId, InteractionId, MediaLegId, OrgId};
-use ledgerline_schemas::{Actor, ActorType, Position, Recorded, StreamId, Timestamp, Version};
+use ledgerline_schemas::id::{CommandId, CorrelationId, EventId, InteractionId, MediaLegId, OrgId};
+use ledgerline_schemas::{
+    Actor, ActorType, NewEvent, Position, Recorded, StreamId, Timestamp, Version,
+};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
@@ -148,6 +150,9 @@ impl EventReader for Gate {
     ) -> Result<Page, ReadError> {
         self.inner.read_all(from, direction, filter, max)
     }
+    fn find_event(&self, id: EventId) -> Result<Option<Position>, ReadError> {
+        self.inner.find_event(id)
+    }
     fn load_checkpoint(&self, consumer: &str) -> Result<Option<Position>, ReadError> {
         self.inner.load_checkpoint(consumer)
     }
@@ -264,6 +269,80 @@ async fn a_repeated_command_gets_its_first_answer_even_after_a_restart() {
     let later = running.handle().submit(commanded(7, start(7))).await.expect("accepted");
     assert_eq!((first.position, &first.events), (later.position, &later.events));
     assert_eq!(log.head(), Position(before.0 + 1), "only the new term was recorded");
+    running.stop();
+}
+
+/// Events of another program, as many as bury everything that the engine remembers after a restart.
+async fn bury(log: &Gate) {
+    let mut number = 1 << 64;
+    for _ in 0..6 {
+        let events = (0..4_000).map(|_| {
+            number += 1;
+            foreign(EventId::from_u128(number))
+        });
+        let append = Append { events: events.collect(), expected: Vec::new() };
+        log.submit(append).expect("taken").await.expect("durable");
+    }
+}
+
+fn foreign(id: EventId) -> NewEvent {
+    NewEvent {
+        id,
+        stream: StreamId::new("external-crm"),
+        event_type: "Noted".into(),
+        time: clock(),
+        command_id: CommandId::from_u128(id.uuid().as_u128()),
+        correlation_id: CorrelationId::from_u128(1),
+        causation_id: None,
+        actor: Actor::new(ActorType::Admin, "crm"),
+        config_position: Position::START,
+        traceparent: None,
+        data_subject_id: None,
+        payload: b"{}".to_vec(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_nobody_remembers_gets_its_first_answer_from_the_log() {
+    let dir = tempfile::tempdir().expect("folder");
+    let log = Gate::new();
+    let running = engine(&log, dir.path(), EffectSinks::default());
+    configure(&running.handle()).await;
+    let first = running.handle().submit(commanded(7, start(7))).await.expect("accepted");
+    assert!(first.events.len() > 1);
+    running.stop();
+    bury(&log).await;
+    let running = engine(&log, dir.path(), EffectSinks::default());
+    let handle = running.handle();
+    let before = log.head();
+    // The same id after a long time, with something else in it: the first answer, and nothing happens.
+    for again in [start(7), start(8)] {
+        let later = handle.submit(commanded(7, again)).await.expect("accepted");
+        assert_eq!((first.position, &first.events), (later.position, &later.events));
+    }
+    assert_eq!(log.head(), before);
+    assert_eq!(handle.read(|state| state.interactions().count()).await, Ok(1));
+    // The engine goes on.
+    let next = handle.submit(commanded(9, start(9))).await.expect("accepted");
+    assert!(next.position > before);
+    let (_, hash) = handle.state_hash().await.expect("readable");
+    running.stop();
+    assert_eq!(snapshot::hash(&replay(&log).expect("replays").0), hash);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_whose_ids_another_program_took_is_refused_and_the_engine_goes_on() {
+    let dir = tempfile::tempdir().expect("folder");
+    let log = Gate::new();
+    let running = engine(&log, dir.path(), EffectSinks::default());
+    let handle = running.handle();
+    configure(&handle).await;
+    let taken = foreign(event_id(CommandId::from_u128(7), 0));
+    let append = Append { events: vec![taken], expected: Vec::new() };
+    log.submit(append).expect("taken").await.expect("durable");
+    let no = handle.submit(commanded(7, start(7))).await.expect_err("its id is taken");
+    assert!(matches!(no, EngineError::Rejected(it) if it.code == RejectionCode::Conflict));
+    handle.submit(commanded(8, start(8))).await.expect("the engine goes on");
     running.stop();
 }
 

@@ -85,6 +85,10 @@ pub(super) async fn repeated_ids(log: &Log) -> Verdict {
         matches!(turned, Err(AppendError::PartialDuplicate { .. })),
         "a repetition in another order: {turned:?}"
     );
+    for (number, at) in [(0, Some(1)), (1, Some(2)), (2, Some(3)), (9, None)] {
+        let found = log.find_event(event(number, "a").id).map_err(|error| error.to_string())?;
+        ensure!(found == at.map(Position), "event {number} is found at {found:?}, not {at:?}");
+    }
     ensure!(log.head() == Position(3), "repetitions moved the head to {}", log.head());
     Ok(())
 }

@@ -50,6 +50,8 @@ pub(super) async fn reopening(subject: &mut dyn Subject) -> Result<Outcome, Stri
         // The first append had three events; one of them alone is a repetition of that one.
         let again = again?;
         ensure!(again.duplicate, "an id is forgotten: {again:?}");
+        let found = log.find_event(event(0, "interaction-1").id).map_err(|it| it.to_string())?;
+        ensure!(found == Some(again.first), "event 0 is at {}, found at {found:?}", again.first);
         let head = log
             .stream_head(&StreamId::new("agent-7"))
             .map_err(|error| error.to_string())?

@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-use ledgerline_schemas::id::OrgId;
+use ledgerline_schemas::id::{EventId, OrgId};
 use ledgerline_schemas::{Position, Recorded, StreamId, Version};
 use tokio::sync::watch;
 
@@ -314,6 +314,10 @@ impl EventReader for EmbeddedLog {
         after: Position,
     ) -> Box<dyn Iterator<Item = Result<Recorded, ReadError>> + Send + '_> {
         Box::new(Self::scan(self, after))
+    }
+
+    fn find_event(&self, id: EventId) -> Result<Option<Position>, ReadError> {
+        read::find_event(&self.inner.shared, id)
     }
 
     fn load_checkpoint(&self, consumer: &str) -> Result<Option<Position>, ReadError> {

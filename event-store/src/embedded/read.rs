@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use ledgerline_schemas::id::OrgId;
+use ledgerline_schemas::id::{EventId, OrgId};
 use ledgerline_schemas::{Position, Recorded, StreamId, Timestamp, Version};
 
 use super::state::{Shared, indexed_next_version};
@@ -279,6 +279,23 @@ pub(crate) fn stream_head(
         None => indexed_next_version(&shared.sealed, &mut runs, hash, name)?,
     };
     Ok(next.checked_sub(1).map(Version))
+}
+
+/// Where the durable event with this id is. Mostly no fingerprint matches, and nothing is read.
+pub(crate) fn find_event(shared: &Shared, id: EventId) -> Result<Option<Position>, ReadError> {
+    let print = hash::of_id(id);
+    let (mut candidates, mut runs) = {
+        let state = shared.lock();
+        let in_memory = state.recents().flat_map(|recent| recent.ids(print));
+        let durable: Vec<u64> = in_memory.filter(|position| *position <= state.durable).collect();
+        (durable, shared.sealed.runs())
+    };
+    candidates.extend(shared.sealed.ask(&mut runs, |runs| runs.ids(print))?);
+    candidates.sort_unstable();
+    candidates.dedup();
+    let events = fetch(shared, &candidates)?;
+    let found = events.iter().find(|event| event.header.id == id);
+    Ok(found.map(|event| event.header.position))
 }
 
 pub(crate) fn all_forward(

@@ -19,6 +19,7 @@ use super::completion::{Completion, Pending};
 use super::effects::{EffectSinks, Routed, route};
 use super::handle::{Accepted, EngineError, EngineHandle, Input, Reply};
 use super::recent::Recent;
+use super::recorded;
 use super::recovery::Recovered;
 use super::{Engine, Options, StartError};
 
@@ -194,11 +195,20 @@ impl Driver {
             let result = Err(EngineError::Unavailable(reason));
             return self.queue(Pending::Answer { result, reply });
         }
-        if let Some(known) = self.recent.find(commanded.command_id) {
-            let result = Ok(known.clone());
-            return self.queue(Pending::Answer { result, reply });
+        match self.answered(commanded.command_id) {
+            Ok(None) => self.decide(commanded, Some(reply)),
+            Ok(Some(known)) => self.queue(Pending::Answer { result: Ok(known), reply }),
+            Err(error) => self.queue(Pending::Answer { result: Err(error), reply }),
         }
-        self.decide(commanded, Some(reply));
+    }
+
+    /// The first answer to a command that was decided before, however long ago. What was not remembered is
+    /// looked up in the log: to decide it anew would make its events a second time.
+    fn answered(&self, command_id: CommandId) -> Result<Option<Accepted>, EngineError> {
+        match self.recent.find(command_id) {
+            Some(known) => Ok(Some(known.clone())),
+            None => recorded::answer(self.log.as_ref(), command_id),
+        }
     }
 
     fn decide(&mut self, commanded: &Commanded, reply: Option<Reply>) {

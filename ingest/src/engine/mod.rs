@@ -14,6 +14,7 @@ mod driver;
 mod effects;
 mod handle;
 mod recent;
+mod recorded;
 mod recovery;
 mod snapshot_file;
 

@@ -6,7 +6,8 @@ use ledgerline_schemas::id::CommandId;
 
 use super::handle::Accepted;
 
-/// Commands remembered. A retry comes within seconds; this is minutes at full load.
+/// Commands remembered. A retry comes within seconds; this is minutes at full load. One that comes later is
+/// looked up in the log.
 const REMEMBERED: usize = 16_384;
 
 /// The newest commands by id.

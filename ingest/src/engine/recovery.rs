@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ledgerline_event_store::crypt::at_rest::FileCipher;
 use ledgerline_event_store::{Direction, EventReader, Filter};
-use ledgerline_routing_core::{Committed, Effect, EffectId, State, evolve, react};
+use ledgerline_routing_core::{Committed, Effect, EffectId, State, event_id, evolve, react};
 use ledgerline_schemas::Position;
 use ledgerline_schemas::config::ChannelType;
 use ledgerline_schemas::id::CommandId;
@@ -122,6 +122,10 @@ fn remember(log: &dyn EventReader, head: Position) -> Result<Recent, StartError>
     let mut recent = Recent::default();
     for id in order {
         let events: Arc<[Committed]> = commands.remove(&id).unwrap_or_default().into();
+        // One whose beginning is further back would give half an answer; the log has the whole.
+        if events.first().is_some_and(|first| first.id != event_id(id, 0)) {
+            continue;
+        }
         let position = events.last().map_or(head, |event| event.position);
         recent.remember(id, Accepted { position, events });
     }

@@ -8,7 +8,7 @@ use ledgerline_event_store::log::{
 };
 use ledgerline_event_store::memory::MemoryLog;
 use ledgerline_event_store::{Append, EventWriter};
-use ledgerline_schemas::id::{CommandId, InteractionId, KeyId, OrgId, SubjectId};
+use ledgerline_schemas::id::{CommandId, EventId, InteractionId, KeyId, OrgId, SubjectId};
 use ledgerline_schemas::{
     Actor, ActorType, Event, Position, Recorded, StreamId, Timestamp, Version,
 };
@@ -60,6 +60,9 @@ impl EventReader for Failing {
         max: usize,
     ) -> Result<Page, ReadError> {
         self.log.read_all(from, direction, filter, max)
+    }
+    fn find_event(&self, id: EventId) -> Result<Option<Position>, ReadError> {
+        self.log.find_event(id)
     }
     fn load_checkpoint(&self, consumer: &str) -> Result<Option<Position>, ReadError> {
         self.log.load_checkpoint(consumer)

@@ -9,7 +9,7 @@ use ledgerline_event_store::{
 };
 use ledgerline_ingest::import::ImportError;
 use ledgerline_schemas::event::Event;
-use ledgerline_schemas::id::{OrgId, UserId};
+use ledgerline_schemas::id::{EventId, OrgId, UserId};
 use ledgerline_schemas::{NewEvent, Position, Recorded, StreamId, Version};
 use tokio::sync::watch;
 
@@ -55,6 +55,9 @@ impl EventReader for Failing {
         max: usize,
     ) -> Result<Page, ReadError> {
         self.log.read_all(from, direction, filter, max)
+    }
+    fn find_event(&self, id: EventId) -> Result<Option<Position>, ReadError> {
+        self.log.find_event(id)
     }
     fn load_checkpoint(&self, consumer: &str) -> Result<Option<Position>, ReadError> {
         self.log.load_checkpoint(consumer)

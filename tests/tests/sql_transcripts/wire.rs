@@ -111,6 +111,13 @@ impl Wire {
         self.send(&messages);
         let mut answer = Answer::default();
         let (mut rows, mut hash) = (0, 0_u64);
+        let mut row = |row: &[u8]| {
+            rows += 1;
+            let digest = Sha256::digest(row);
+            let first = digest.first_chunk().expect("32 bytes");
+            hash = hash.wrapping_add(u64::from_be_bytes(*first));
+        };
+        let mut copied = Vec::new();
         loop {
             let (kind, body) = self.receive();
             let mut body = Reader(&body);
@@ -118,12 +125,9 @@ impl Wire {
                 b't' => answer.parameters = (0..body.short()).map(|_| body.unsigned()).collect(),
                 // Of several answers to a simple query, the columns of the first.
                 b'T' if answer.columns.is_empty() => answer.columns = body.columns(),
-                b'D' | b'd' => {
-                    rows += 1;
-                    let digest = Sha256::digest(body.0);
-                    let first = digest.first_chunk().expect("32 bytes");
-                    hash = hash.wrapping_add(u64::from_be_bytes(*first));
-                }
+                b'D' => row(body.0),
+                b'd' => copied.extend_from_slice(body.0),
+                b'c' => copied_rows(&std::mem::take(&mut copied), &mut row),
                 b'C' => {
                     let tag = body.text();
                     let tag = tag.trim_end_matches(|it: char| it == ' ' || it.is_ascii_digit());
@@ -153,6 +157,33 @@ impl Wire {
         let mut body = vec![0; count];
         self.0.read_exact(&mut body).expect("a whole message");
         (kind, body)
+    }
+}
+
+/// The rows of a COPY, however they were cut into messages. The header is none.
+/// Format: PostgreSQL 15 documentation, COPY, "Binary Format" and "Text Format".
+fn copied_rows(bytes: &[u8], row: &mut impl FnMut(&[u8])) {
+    let Some(binary) = bytes.strip_prefix(b"PGCOPY\n\xff\r\n\0") else {
+        bytes.split_inclusive(|it| *it == b'\n').for_each(row);
+        return;
+    };
+    let mut reader = Reader(binary);
+    let _flags = reader.int();
+    let extension = usize::try_from(reader.int()).expect("a length");
+    reader.0 = &reader.0[extension..];
+    loop {
+        let begin = reader.0;
+        let fields = reader.short();
+        if fields == -1 {
+            assert!(reader.0.is_empty(), "bytes behind the end of a COPY");
+            return;
+        }
+        for _ in 0..fields {
+            // -1 is NULL.
+            let length = usize::try_from(reader.int()).unwrap_or(0);
+            reader.0 = &reader.0[length..];
+        }
+        row(&begin[..begin.len() - reader.0.len()]);
     }
 }
 
