@@ -29,6 +29,7 @@ use crate::govern::stream::{Clockwork, RowStream};
 use crate::limits::Limits;
 use crate::pg::statics::StaticCatalog;
 use crate::session::{Plan, SqlSession};
+use crate::texts;
 
 /// Batches computed ahead of the reader.
 const BATCHES_AHEAD: usize = 4;
@@ -231,12 +232,12 @@ impl Engine {
     }
 }
 
-/// Columns under the names that are shown; metadata of catalog columns stays inside.
+/// Columns under the names and with the types that are shown; metadata of catalog columns stays inside.
 pub(crate) fn renamed(schema: &Schema, names: Option<&[String]>) -> SchemaRef {
     let fields = schema.fields().iter().enumerate().map(|(index, field)| {
         let shown = names.filter(|names| names.len() == schema.fields().len());
         let name = shown.and_then(|names| names.get(index)).unwrap_or_else(|| field.name());
-        Field::new(name, field.data_type().clone(), field.is_nullable())
+        Field::new(name, texts::plain(field.data_type()), field.is_nullable())
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

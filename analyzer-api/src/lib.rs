@@ -46,6 +46,7 @@ mod rights;
 mod session;
 mod sql;
 mod table;
+mod texts;
 mod views;
 
 pub use analyzer::{AnalyzerState, Answer, Bounds, Door, Ports, Question};

@@ -29,12 +29,12 @@ use crate::table::SnapshotTable;
 pub(crate) fn provider(table: TableSnapshot) -> Arc<dyn TableProvider> {
     match table.kept.clone() {
         Kept::All => Arc::new(SnapshotTable::new(table)),
-        kept => Arc::new(KeptTable {
-            def: table.def,
-            schema: Arc::clone(&table.schema),
-            all: Arc::new(SnapshotTable::new(table)),
-            kept,
-        }),
+        kept => {
+            let def = table.def;
+            let all = Arc::new(SnapshotTable::new(table));
+            let schema = Arc::clone(all.viewed_schema());
+            Arc::new(KeptTable { def, schema, all, kept })
+        }
     }
 }
 

@@ -13,7 +13,6 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, ident, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
@@ -27,30 +26,35 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use crate::govern::files::tables_url;
+use crate::texts;
 
 /// One table at one position. It holds the snapshot's handles, so the rows cannot change under a query.
 pub(crate) struct SnapshotTable {
     table: TableSnapshot,
+    schema: SchemaRef,
 }
 
 impl SnapshotTable {
-    pub(crate) const fn new(table: TableSnapshot) -> Self {
-        Self { table }
+    pub(crate) fn new(table: TableSnapshot) -> Self {
+        let schema = texts::viewed(&table.schema);
+        Self { table, schema }
     }
 
-    /// Files that are part of the table as a whole.
+    /// Texts as the engine sees them ([`texts`]).
+    pub(crate) const fn viewed_schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Files that are part of the table as a whole. The filter above them is pushed into them when the plan is made;
+    /// one that they had already would be computed twice for each row.
     fn scan_cold(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut source = ParquetSource::new(Arc::clone(&self.table.schema));
-        if let Some(filter) = conjunction(filters.to_vec()) {
-            let schema = DFSchema::try_from(Arc::clone(&self.table.schema))?;
-            source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
-        }
-        source = source.with_pushdown_filters(true).with_reorder_filters(true);
+        let source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_pushdown_filters(true)
+            .with_reorder_filters(true);
         let whole = self.table.cold.iter().filter(|file| file.until.is_none());
         let files = file_groups(state, whole)?;
         let config = FileScanConfigBuilder::new(tables_url()?, Arc::new(source))
@@ -60,25 +64,34 @@ impl SnapshotTable {
         Ok(DataSourceExec::from_data_source(config))
     }
 
+    /// Rows in memory: they are not many, so the columns asked for are brought into the form of the files.
+    fn scan_hot(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let (schema, columns) = match projection {
+            Some(columns) => (Arc::new(self.schema.project(columns)?), columns.clone()),
+            None => (Arc::clone(&self.schema), (0..self.schema.fields().len()).collect()),
+        };
+        let rows = self.table.hot.iter().map(|batch| {
+            let batch = batch.project(&columns)?;
+            texts::in_form(&batch, &schema)
+        });
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        Ok(MemorySourceConfig::try_new_exec(&[rows], schema, None)?)
+    }
+
     /// Merged files that go on beyond the position of the snapshot, up to there.
     fn scan_cut(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        filters: &[Expr],
         until: Position,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut fields = self.table.schema.fields().to_vec();
+        let mut fields = self.schema.fields().to_vec();
         let commit = fields.len();
         fields.push(Arc::new(Field::new(COMMIT_COLUMN, DataType::Int64, false)));
         let schema = Arc::new(Schema::new(fields));
         let until = i64::try_from(until.0).unwrap_or(i64::MAX);
         let is_then = ident(COMMIT_COLUMN).lt_eq(lit(until));
-        let filter = filters.iter().cloned().fold(is_then.clone(), Expr::and);
-        let predicate =
-            state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&schema))?)?;
         let source = ParquetSource::new(Arc::clone(&schema))
-            .with_predicate(predicate)
             .with_pushdown_filters(true)
             .with_reorder_filters(true);
         let mut columns = match projection {
@@ -92,7 +105,6 @@ impl SnapshotTable {
             .with_projection_indices(Some(columns))?
             .build();
         let scan = DataSourceExec::from_data_source(config);
-        // A scan may leave a predicate to who is above it.
         let scanned = scan.schema();
         let is_then =
             state.create_physical_expr(is_then, &DFSchema::try_from(Arc::clone(&scanned))?)?;
@@ -146,7 +158,7 @@ impl fmt::Debug for SnapshotTable {
 #[async_trait]
 impl TableProvider for SnapshotTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.table.schema)
+        Arc::clone(&self.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -157,7 +169,8 @@ impl TableProvider for SnapshotTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        // Inexact keeps a filter above the scan: rows in memory are not filtered by it.
+        // Inexact keeps a filter above the scan, from where the physical plan pushes it into the files; it stays above
+        // rows in memory.
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
@@ -165,22 +178,18 @@ impl TableProvider for SnapshotTable {
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        filters: &[Expr],
+        _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if self.table.cold.iter().any(|file| file.until.is_none()) {
-            parts.push(self.scan_cold(state, projection, filters)?);
+            parts.push(self.scan_cold(state, projection)?);
         }
         if let Some(until) = self.table.cold.iter().find_map(|file| file.until) {
-            parts.push(self.scan_cut(state, projection, filters, until)?);
+            parts.push(self.scan_cut(state, projection, until)?);
         }
         if parts.is_empty() || !self.table.hot.is_empty() {
-            parts.push(MemorySourceConfig::try_new_exec(
-                &[self.table.hot.to_vec()],
-                Arc::clone(&self.table.schema),
-                projection.cloned(),
-            )?);
+            parts.push(self.scan_hot(projection)?);
         }
         match parts.as_slice() {
             [only] => Ok(Arc::clone(only)),

@@ -113,7 +113,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     step("cargo", &["build", "--release", "--workspace", "--bins"])?;
     let folder = folder.join("release");
     let months = months();
-    for name in ["routing", "import", "fold", "analyzer"] {
+    for name in ["routing", "import", "fold", "analyzer", "visible"] {
         if only.is_some_and(|only| only != name) {
             continue;
         }

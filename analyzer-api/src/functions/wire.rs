@@ -15,6 +15,16 @@ impl Writer {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
+    /// Many numbers, one behind the other.
+    pub(crate) fn f64s(&mut self, values: &[f64]) {
+        let at = self.0.len();
+        self.0.resize(at + size_of_val(values), 0);
+        let (places, _) = self.0.get_mut(at..).unwrap_or_default().as_chunks_mut::<8>();
+        for (place, value) in places.iter_mut().zip(values) {
+            *place = value.to_le_bytes();
+        }
+    }
+
     /// A number that is there or not.
     pub(crate) fn option(&mut self, value: Option<i64>) {
         self.0.push(u8::from(value.is_some()));

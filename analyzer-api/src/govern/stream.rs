@@ -1,6 +1,5 @@
 //! The governor: every answer at every door runs through this one stream.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -11,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::QueryError;
+use crate::texts;
 
 /// Ends a query at its deadline or when it is cancelled, whatever the computation does meanwhile.
 #[derive(Clone, Debug)]
@@ -73,6 +73,8 @@ impl RowStream {
     }
 
     fn count(&mut self, batch: RecordBatch) -> Result<RecordBatch, QueryError> {
+        let batch = texts::in_form(&batch, &self.schema)
+            .map_err(|error| QueryError::Internal(error.to_string()))?;
         self.rows += batch.num_rows() as u64;
         // Slices share their buffers: what counts is what the answer carries.
         self.bytes += batch.columns().iter().map(sliced_bytes).sum::<u64>();
@@ -82,8 +84,7 @@ impl RowStream {
         if self.bytes > self.bytes_max {
             return Err(QueryError::Bytes(self.bytes_max));
         }
-        RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec())
-            .map_err(|error| QueryError::Internal(error.to_string()))
+        Ok(batch)
     }
 }
 

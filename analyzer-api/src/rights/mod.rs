@@ -240,7 +240,7 @@ impl TableProvider for GrantedTable {
             shown.push(match self.grants.mask_of(self.def, name) {
                 Some(mask) => {
                     self.grants.masked.note(self.def, name);
-                    lit(mask).alias(name)
+                    lit(mask.cast_to(field.data_type())?).alias(name)
                 }
                 None => ident(name),
             });

@@ -29,11 +29,12 @@ use super::random::Random;
 use super::result::{Mixed, Run, Timed};
 use super::table::{AGENT_TEAM, LEG};
 
-const ORG: OrgId = OrgId::from_u128(1);
+/// The organization of the tables.
+pub const ORG: OrgId = OrgId::from_u128(1);
 /// The name of this engine in files.
 pub const ENGINE: &str = "ledgerline";
 
-/// What stands in for the parts around the analyzer: tables that do not move, access events that go nowhere.
+/// Tables that do not move.
 #[derive(Debug)]
 struct Still(Arc<Snapshot>);
 
@@ -47,19 +48,23 @@ impl SnapshotSource for Still {
     }
 }
 
-impl LogSource for Still {
+/// What stands in for the other parts around the analyzer: access events go nowhere.
+#[derive(Debug)]
+struct Nobody;
+
+impl LogSource for Nobody {
     fn reader(&self, _: OrgId) -> Option<Arc<dyn EventReader>> {
         None
     }
 }
 
-impl AccessRecorder for Still {
+impl AccessRecorder for Nobody {
     fn record(&self, _: &Principal, _: Event) -> Recording<'_> {
         Box::pin(std::future::ready(Ok(())))
     }
 }
 
-impl Authenticator for Still {
+impl Authenticator for Nobody {
     fn verify<'a>(&'a self, _: &'a str) -> Verifying<'a> {
         Box::pin(std::future::ready(Err(AccessError::Malformed(
             "there are no tokens here".to_owned(),
@@ -67,7 +72,7 @@ impl Authenticator for Still {
     }
 }
 
-impl ScramStore for Still {
+impl ScramStore for Nobody {
     fn verifier(&self, _: &str) -> Result<ScramVerifier, AuthError> {
         Err(AuthError("there are no users here".to_owned()))
     }
@@ -105,13 +110,21 @@ pub fn open(folder: &Path, limits: Limits) -> Result<AnalyzerState, Failure> {
     let tables = tables.into_iter().collect::<Result<BTreeMap<_, _>, Failure>>()?;
     let snapshot =
         Snapshot { org_id: ORG, position: Position(1), epoch: 1, tables, live: BTreeMap::new() };
-    let still = Arc::new(Still(Arc::new(snapshot)));
+    over(Arc::new(Still(Arc::new(snapshot))), limits)
+}
+
+/// The analyzer over these tables, with these limits.
+///
+/// # Errors
+/// If the engine does not start.
+pub fn over(snapshots: Arc<dyn SnapshotSource>, limits: Limits) -> Result<AnalyzerState, Failure> {
+    let nobody = Arc::new(Nobody);
     let ports = Ports {
-        snapshots: still.clone(),
-        logs: still.clone(),
-        recorder: still.clone(),
-        authenticator: still.clone(),
-        scram: still,
+        snapshots,
+        logs: nobody.clone(),
+        recorder: nobody.clone(),
+        authenticator: nobody.clone(),
+        scram: nobody,
     };
     Ok(AnalyzerState::new(Engine::new(limits)?, ports))
 }

@@ -56,7 +56,9 @@ pub fn ratio(ours: &Run, theirs: &Run) -> Option<(f64, f64, &'static str)> {
     Some(((sum / NAMES.len() as f64).exp(), worst.0, worst.1))
 }
 
-fn percentile(latencies: &[f64], share: f64) -> f64 {
+/// The value at or below which this share lies, by nearest rank; 0 of none.
+#[must_use]
+pub fn percentile(latencies: &[f64], share: f64) -> f64 {
     let mut sorted = latencies.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = (share * sorted.len() as f64).ceil() as usize;

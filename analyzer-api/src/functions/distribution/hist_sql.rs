@@ -86,11 +86,6 @@ fn result(histogram: Option<&Histogram>) -> ScalarValue {
     ScalarValue::Binary(histogram.map(Histogram::to_bytes))
 }
 
-/// About what a node of a tree map costs for each of its entries.
-fn heap_bytes(histogram: Option<&Histogram>) -> usize {
-    histogram.map_or(0, |histogram| 24 * histogram.buckets())
-}
-
 /// `hist_agg(x)`.
 #[derive(Debug)]
 pub(super) struct Agg(Option<Histogram>);
@@ -135,7 +130,7 @@ impl Fold for Agg {
     }
 
     fn heap_bytes(&self) -> usize {
-        heap_bytes(self.0.as_ref())
+        self.0.as_ref().map_or(0, Histogram::heap_bytes)
     }
 }
 
@@ -175,7 +170,7 @@ impl Fold for Merge {
     }
 
     fn heap_bytes(&self) -> usize {
-        heap_bytes(self.0.as_ref())
+        self.0.as_ref().map_or(0, Histogram::heap_bytes)
     }
 }
 

@@ -11,8 +11,7 @@
 //! each bucket that is not empty, in ascending order, the zigzag varint of its number less the number of
 //! the bucket before it (less 0 for the first), and the varint of its count.
 
-use std::collections::BTreeMap;
-
+use super::buckets::Buckets;
 use crate::functions::wire::{Reader, Writer};
 
 /// Largest error of [`Histogram::quantile`], relative to the value at that rank.
@@ -27,7 +26,7 @@ const SHIFT: u32 = 52 - 7;
 pub struct Histogram {
     smallest: f64,
     largest: f64,
-    buckets: BTreeMap<i32, u64>,
+    buckets: Buckets,
 }
 
 /// Number of a value's bucket: 0 for zero, positive for positive values, ascending with them.
@@ -52,13 +51,18 @@ fn bounds(bucket: i32) -> (f64, f64) {
     if bucket > 0 { (near, far) } else { (-far, -near) }
 }
 
+fn total(buckets: &[(i32, u64)]) -> u64 {
+    buckets.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+}
+
 impl Histogram {
     /// A histogram of one value; `None` if it is infinite or not a number.
     #[must_use]
     pub fn of(value: f64) -> Option<Self> {
         // Adding zero makes a positive zero of a negative one.
         let value = if value.is_finite() { value + 0.0 } else { return None };
-        let buckets = BTreeMap::from([(bucket(value), 1)]);
+        let mut buckets = Buckets::default();
+        buckets.add(bucket(value));
         Some(Self { smallest: value, largest: value, buckets })
     }
 
@@ -66,10 +70,7 @@ impl Histogram {
     pub fn merge(&mut self, other: &Self) {
         self.smallest = self.smallest.min(other.smallest);
         self.largest = self.largest.max(other.largest);
-        for (bucket, count) in &other.buckets {
-            let total = self.buckets.entry(*bucket).or_default();
-            *total = total.saturating_add(*count);
-        }
+        self.buckets.merge(&other.buckets);
     }
 
     /// Adds a value; false, and nothing is added, if it is infinite or not a number.
@@ -80,28 +81,28 @@ impl Histogram {
         let value = value + 0.0;
         self.smallest = self.smallest.min(value);
         self.largest = self.largest.max(value);
-        let count = self.buckets.entry(bucket(value)).or_default();
-        *count = count.saturating_add(1);
+        self.buckets.add(bucket(value));
         true
     }
 
     /// How many values there are.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.buckets.values().fold(0, |sum, count| sum.saturating_add(*count))
+        total(&self.buckets.sorted())
     }
 
-    /// How many buckets are not empty.
+    /// Bytes it holds beside itself.
     #[must_use]
-    pub fn buckets(&self) -> usize {
-        self.buckets.len()
+    pub fn heap_bytes(&self) -> usize {
+        self.buckets.heap_bytes()
     }
 
     /// The smallest value at or below which at least the fraction `q` of all values lies, within
     /// [`RELATIVE_ERROR`]; exact for the smallest and the largest value. `q` is from 0 to 1.
     #[must_use]
     pub fn quantile(&self, q: f64) -> f64 {
-        let count = self.count();
+        let buckets = self.buckets.sorted();
+        let count = total(&buckets);
         let rank = ((q * count as f64).ceil() as u64).clamp(1, count);
         if rank == 1 {
             return self.smallest;
@@ -110,7 +111,7 @@ impl Histogram {
             return self.largest;
         }
         let mut seen = 0_u64;
-        for (bucket, count) in &self.buckets {
+        for (bucket, count) in buckets.iter() {
             seen = seen.saturating_add(*count);
             if seen >= rank {
                 let (lower, upper) = bounds(*bucket);
@@ -129,14 +130,16 @@ impl Histogram {
         if x <= self.smallest {
             return 0;
         }
+        let buckets = self.buckets.sorted();
         if x > self.largest {
-            return self.count();
+            return total(&buckets);
         }
         let own = bucket(x);
-        let below = self.buckets.range(..own).fold(0_u64, |sum, (_, n)| sum.saturating_add(*n));
+        let (before, from) = buckets.split_at(buckets.partition_point(|it| it.0 < own));
+        let below = total(before);
         let (lower, upper) = bounds(own);
         let part = if upper > lower { (x - lower) / (upper - lower) } else { 0.0 };
-        let inside = self.buckets.get(&own).copied().unwrap_or(0);
+        let inside = from.first().filter(|it| it.0 == own).map_or(0, |it| it.1);
         below.saturating_add((inside as f64 * part) as u64)
     }
 
@@ -147,7 +150,7 @@ impl Histogram {
         writer.f64(self.smallest);
         writer.f64(self.largest);
         let mut before = 0;
-        for (bucket, count) in &self.buckets {
+        for (bucket, count) in self.buckets.sorted().iter() {
             let step = i64::from(*bucket) - before;
             before = i64::from(*bucket);
             writer.varint(((step << 1) ^ (step >> 63)) as u64);
@@ -168,7 +171,7 @@ impl Histogram {
         let (Some(smallest), Some(largest)) = (reader.f64(), reader.f64()) else {
             return Err("is a histogram that was cut off");
         };
-        let mut buckets = BTreeMap::new();
+        let mut buckets: Vec<(i32, u64)> = Vec::new();
         let mut before = 0_i64;
         while !reader.is_empty() {
             let (Some(step), Some(count)) = (reader.varint(), reader.varint()) else {
@@ -181,10 +184,9 @@ impl Histogram {
                 return Err("is a histogram with damaged buckets");
             };
             before = i64::from(number);
-            buckets.insert(number, count);
+            buckets.push((number, count));
         }
-        let ends = (buckets.first_key_value(), buckets.last_key_value());
-        let (Some((first, _)), Some((last, _))) = ends else {
+        let (Some((first, _)), Some((last, _))) = (buckets.first(), buckets.last()) else {
             return Err("is a histogram that was cut off");
         };
         let fits = |value: f64, number: &i32| {
@@ -193,7 +195,7 @@ impl Histogram {
         if !fits(smallest, first) || !fits(largest, last) || smallest > largest {
             return Err("is a histogram whose smallest and largest value do not fit its buckets");
         }
-        Ok(Self { smallest, largest, buckets })
+        Ok(Self { smallest, largest, buckets: Buckets::counted(buckets) })
     }
 }
 

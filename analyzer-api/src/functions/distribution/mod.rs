@@ -1,5 +1,6 @@
 //! How values are distributed: histograms, exact percentiles, the most frequent value, distinct counts.
 
+mod buckets;
 mod hist_sql;
 pub mod histogram;
 mod hll_sql;

@@ -91,9 +91,7 @@ impl Fold for Percentile {
     fn state(&self) -> Vec<u8> {
         let mut writer = Writer(Vec::with_capacity(9 + 8 * self.values.len()));
         writer.option(self.fraction.map(|q| q.to_bits() as i64));
-        for value in &self.values {
-            writer.f64(*value);
-        }
+        writer.f64s(&self.values);
         writer.0
     }
 
