@@ -30,9 +30,11 @@ cargo xtask <verb>
   kill-tables
              the kill -9 loop over tables alone: cargo xtask kill-tables [--rounds N] [--seed N]
   bench      the benchmarks; prints the tables of docs/benchmarks.md:
-             cargo xtask bench [--only event_store|routing|import|fold|analyzer|scale] [-- OPTIONS]
+             cargo xtask bench [--only event_store|routing|import|fold|analyzer|visible|scale]
+             [-- OPTIONS]
              scale runs only when it is named: 20 million queue legs beside DuckDB and chDB
-             (OPTIONS: --rows N --rounds N --clients N --memory-mb N)
+             (OPTIONS: --rows N --rounds N --clients N --memory-mb N); visible takes
+             --rate N --seconds N --askers N
   kurrent-clients
              the official KurrentDB clients (Rust, Node, Python) against the built server;
              installs them: cargo xtask kurrent-clients [--only rust|node|python] [--binary FILE]

@@ -89,7 +89,7 @@ pub(crate) fn kill_tables(arguments: &[String]) -> Result<(), String> {
     step_with(run, &format!("{rounds} kills of a process that keeps tables"))
 }
 
-/// The benchmarks; what follows `--` is for `event_store` and `scale`. The others are built with the whole workspace: a
+/// The benchmarks; what follows `--` is for `event_store`, `scale` and `visible`. The others are built with the whole workspace: a
 /// package by itself has other features of its dependencies, and they would all be built once more.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     let (arguments, rest) = match arguments.iter().position(|it| it == "--") {
@@ -124,6 +124,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
                 continue;
             }
             "import" | "fold" | "analyzer" => run.args(&months),
+            "visible" => run.args(rest.unwrap_or_default()),
             _ => &mut run,
         };
         step_with(run, name)?;
