@@ -23,6 +23,7 @@ pub(crate) fn all(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scala
     functions.extend(privileges());
     functions.push(membership(model));
     functions.extend(super::values::all());
+    functions.push(super::oids::type_names(statics));
     functions.push(super::format::function());
     functions.push(super::intervals::function());
     functions
@@ -188,6 +189,18 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
                 let of =
                     |oid| m.function(oid).map_or_else(|| oid.to_string(), |it| it.name.to_owned());
                 Ok(int(args, 0).map(|oid| if oid == 0 { "-".to_owned() } else { of(oid) }).into())
+            }),
+        );
+    }
+    for name in ["regoper_out", "regoperator_out"] {
+        let s = Arc::clone(statics);
+        add(
+            name,
+            DataType::Utf8,
+            Box::new(move |args| {
+                let of = |oid: i64| s.operator(oid, name == "regoperator_out");
+                let shown = int(args, 0).map(|oid| of(oid).unwrap_or_else(|| oid.to_string()));
+                Ok(shown.into())
             }),
         );
     }
