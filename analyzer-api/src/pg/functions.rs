@@ -95,7 +95,7 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
             Ok(found.map_or(Cell::Null, Cell::Int))
         }),
     );
-    let m = Arc::clone(model);
+    let (m, s) = (Arc::clone(model), Arc::clone(statics));
     add(
         "regclass_out",
         DataType::Utf8,
@@ -103,7 +103,9 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
             Ok(int(args, 0)
                 .map(|oid| match m.table(oid) {
                     Some(table) => table.def.name.to_owned(),
-                    None => keys::index_name(&m, oid).unwrap_or_else(|| oid.to_string()),
+                    None => keys::index_name(&m, oid)
+                        .or_else(|| super::catalogs::name_of(&s, oid))
+                        .unwrap_or_else(|| oid.to_string()),
                 })
                 .into())
         }),

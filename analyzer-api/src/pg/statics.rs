@@ -92,7 +92,10 @@ impl StaticCatalog {
         }
         let name = self.operator_names.get(&oid)?;
         if !with_types {
-            return Some(name.clone());
+            let count = self.operator_names.values().filter(|known| *known == name).count();
+            // A name that several have is not found without its schema.
+            let schema = if count > 1 { "pg_catalog." } else { "" };
+            return Some(format!("{schema}{name}"));
         }
         let (left, right) = self.operator_sides.get(&oid)?;
         let side = |oid: i64| match oid {

@@ -113,10 +113,10 @@ impl Rules<'_> {
                     };
                 }
                 if matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) {
-                    by_id(left, right);
-                    by_id(right, left);
                     both_ids(left, right);
                     both_ids(right, left);
+                    by_id(left, right);
+                    by_id(right, left);
                 }
                 None
             }
