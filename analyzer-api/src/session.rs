@@ -166,7 +166,7 @@ impl SqlSession {
         let pg_catalog =
             Arc::new(pg::PgCatalog::new(Arc::clone(engine.statics()), Arc::clone(&model)));
         let pg_tables = pg_catalog.table_names().into_iter().collect();
-        let empty = pg_catalog.empty();
+        let (empty, pg_ids) = (pg_catalog.empty(), pg_catalog.ids());
 
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(DATABASE, "public")
@@ -212,7 +212,7 @@ impl SqlSession {
         state.mark_start_execution();
         let aggregates = state.aggregate_functions().keys().cloned().collect();
         Ok(Self {
-            vocabulary: rewrite::Vocabulary { pg_tables, empty, aggregates },
+            vocabulary: rewrite::Vocabulary { pg_tables, pg_ids, empty, aggregates },
             public,
             views,
             may_measure: may_measure(principal) && grants.is_none(),

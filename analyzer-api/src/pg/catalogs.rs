@@ -35,6 +35,11 @@ pub(crate) fn all(statics: &StaticCatalog) -> impl Iterator<Item = (i64, String)
     })
 }
 
+/// The name of the table of `pg_catalog` with an id.
+pub(crate) fn name_of(statics: &StaticCatalog, oid: i64) -> Option<String> {
+    all(statics).find(|(known, _)| *known == oid).map(|(_, name)| name)
+}
+
 /// The id of a table of `pg_catalog`.
 pub(crate) fn oid_of(statics: &StaticCatalog, name: &str) -> Option<i64> {
     all(statics).find(|(_, catalog)| catalog == name).map(|(oid, _)| oid)

@@ -23,6 +23,7 @@ pub(crate) fn all(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scala
     functions.extend(privileges());
     functions.push(membership(model));
     functions.extend(super::values::all());
+    functions.push(super::oids::type_names(statics));
     functions.push(super::format::function());
     functions.push(super::intervals::function());
     functions
@@ -94,7 +95,7 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
             Ok(found.map_or(Cell::Null, Cell::Int))
         }),
     );
-    let m = Arc::clone(model);
+    let (m, s) = (Arc::clone(model), Arc::clone(statics));
     add(
         "regclass_out",
         DataType::Utf8,
@@ -102,7 +103,9 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
             Ok(int(args, 0)
                 .map(|oid| match m.table(oid) {
                     Some(table) => table.def.name.to_owned(),
-                    None => keys::index_name(&m, oid).unwrap_or_else(|| oid.to_string()),
+                    None => keys::index_name(&m, oid)
+                        .or_else(|| super::catalogs::name_of(&s, oid))
+                        .unwrap_or_else(|| oid.to_string()),
                 })
                 .into())
         }),
@@ -188,6 +191,18 @@ fn names_and_ids(model: &Arc<Model>, statics: &Arc<StaticCatalog>) -> Vec<Scalar
                 let of =
                     |oid| m.function(oid).map_or_else(|| oid.to_string(), |it| it.name.to_owned());
                 Ok(int(args, 0).map(|oid| if oid == 0 { "-".to_owned() } else { of(oid) }).into())
+            }),
+        );
+    }
+    for name in ["regoper_out", "regoperator_out"] {
+        let s = Arc::clone(statics);
+        add(
+            name,
+            DataType::Utf8,
+            Box::new(move |args| {
+                let of = |oid: i64| s.operator(oid, name == "regoperator_out");
+                let shown = int(args, 0).map(|oid| of(oid).unwrap_or_else(|| oid.to_string()));
+                Ok(shown.into())
             }),
         );
     }

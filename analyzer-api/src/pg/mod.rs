@@ -11,12 +11,13 @@ pub(crate) mod intervals;
 pub(crate) mod keys;
 pub(crate) mod listings;
 pub(crate) mod model;
+pub(crate) mod oids;
 pub(crate) mod rows;
 pub(crate) mod statics;
 pub(crate) mod tables;
 pub(crate) mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,6 +40,11 @@ impl PgCatalog {
         model: Arc<model::Model>,
     ) -> Self {
         Self { statics, model }
+    }
+
+    /// Ids of the tables.
+    pub(crate) fn ids(&self) -> BTreeMap<String, i64> {
+        catalogs::all(&self.statics).map(|(oid, name)| (name, oid)).collect()
     }
 
     /// The tables that have no rows in any session.

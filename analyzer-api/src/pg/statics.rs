@@ -25,6 +25,9 @@ pub(crate) struct StaticCatalog {
     /// Result and argument types of built-in functions.
     functions: BTreeMap<i64, (i64, Vec<i64>)>,
     function_names: BTreeMap<String, i64>,
+    operator_names: BTreeMap<i64, String>,
+    /// Types of the sides of operators; 0 where there is none.
+    operator_sides: BTreeMap<i64, (i64, i64)>,
 }
 
 impl fmt::Debug for StaticCatalog {
@@ -55,7 +58,9 @@ impl StaticCatalog {
         let function_names = names(tables.get("pg_proc"), "proname")?;
         let function_names = function_names.into_iter().map(|(oid, name)| (name, oid)).collect();
         let functions = functions(tables.get("pg_proc"))?;
-        Ok(Self { tables, type_names, functions, function_names })
+        let operator_names = names(tables.get("pg_operator"), "oprname")?;
+        let operator_sides = sides(tables.get("pg_operator"))?;
+        Ok(Self { tables, type_names, functions, function_names, operator_names, operator_sides })
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
@@ -78,6 +83,26 @@ impl StaticCatalog {
     /// The id of a built-in function; of several with the name, the last.
     pub(crate) fn function_named(&self, name: &str) -> Option<i64> {
         self.function_names.get(name).copied()
+    }
+
+    /// An operator as `regoper` shows it, or with the types of its sides as `regoperator` does.
+    pub(crate) fn operator(&self, oid: i64, with_types: bool) -> Option<String> {
+        if oid == 0 {
+            return Some("0".to_owned());
+        }
+        let name = self.operator_names.get(&oid)?;
+        if !with_types {
+            let count = self.operator_names.values().filter(|known| *known == name).count();
+            // A name that several have is not found without its schema.
+            let schema = if count > 1 { "pg_catalog." } else { "" };
+            return Some(format!("{schema}{name}"));
+        }
+        let (left, right) = self.operator_sides.get(&oid)?;
+        let side = |oid: i64| match oid {
+            0 => Some("NONE".to_owned()),
+            oid => self.type_name(oid),
+        };
+        Some(format!("{name}({},{})", side(*left)?, side(*right)?))
     }
 
     /// The result type of a built-in function, as SQL writes it.
@@ -172,6 +197,24 @@ fn names(table: Option<&Table>, column: &str) -> Result<BTreeMap<i64, String>> {
         }
     }
     Ok(names)
+}
+
+fn sides(table: Option<&Table>) -> Result<BTreeMap<i64, (i64, i64)>> {
+    let mut found = BTreeMap::new();
+    for batch in table.iter().flat_map(|(_, batches)| batches) {
+        let column = |name: &str| -> Result<Option<ArrayRef>> {
+            Ok(batch.column_by_name(name).map(|it| cast(it, &DataType::Int64)).transpose()?)
+        };
+        let (Some(oids), Some(left), Some(right)) =
+            (column("oid")?, column("oprleft")?, column("oprright")?)
+        else {
+            continue;
+        };
+        let numbers = |array: &ArrayRef| array.as_primitive::<Int64Type>().values().to_vec();
+        let sides = numbers(&left).into_iter().zip(numbers(&right));
+        found.extend(numbers(&oids).into_iter().zip(sides));
+    }
+    Ok(found)
 }
 
 fn functions(table: Option<&Table>) -> Result<BTreeMap<i64, (i64, Vec<i64>)>> {

@@ -166,12 +166,12 @@ fn aggregated(query: &mut Query) -> Option<Expr> {
     Some(Expr::Subquery(Box::new(query.clone())))
 }
 
-fn order_clause(order: Vec<OrderByExpr>) -> Vec<FunctionArgumentClause> {
+pub(super) fn order_clause(order: Vec<OrderByExpr>) -> Vec<FunctionArgumentClause> {
     if order.is_empty() { Vec::new() } else { vec![FunctionArgumentClause::OrderBy(order)] }
 }
 
 /// `ORDER BY 1` and `ORDER BY alias` mean the one column of the sub-query.
-fn ordered_by(mut by: OrderByExpr, value: &Expr, alias: Option<&Ident>) -> OrderByExpr {
+pub(super) fn ordered_by(mut by: OrderByExpr, value: &Expr, alias: Option<&Ident>) -> OrderByExpr {
     let is_the_column = match &by.expr {
         Expr::Value(number) => matches!(number.value, Value::Number(_, _)),
         Expr::Identifier(name) => alias.is_some_and(|alias| alias.value == name.value),

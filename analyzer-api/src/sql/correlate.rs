@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr,
-    TableFactor, VisitMut, VisitorMut, visit_expressions,
+    BinaryOperator, Expr, Function, GroupByExpr, Ident, JoinOperator, Query, Select, SelectItem,
+    SetExpr, TableFactor, VisitMut, VisitorMut, visit_expressions,
 };
 
 use super::rewrite::call;
@@ -46,11 +46,11 @@ pub(super) fn make_scalar(query: &mut Query, aggregates: &BTreeSet<String>) -> O
     moved
 }
 
-fn both(left: Expr, right: Expr) -> Expr {
+pub(super) fn both(left: Expr, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) }
 }
 
-fn conjuncts(filter: Expr) -> Vec<Expr> {
+pub(super) fn conjuncts(filter: Expr) -> Vec<Expr> {
     match filter {
         Expr::Nested(inner) => conjuncts(*inner),
         Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
@@ -64,7 +64,7 @@ fn conjuncts(filter: Expr) -> Vec<Expr> {
 
 /// Whether an expression names columns, and none of the sub-query's own tables. A bare name may be
 /// either's, so it counts as own.
-fn only_outer(expr: &Expr, inner: &BTreeSet<String>) -> bool {
+pub(super) fn only_outer(expr: &Expr, inner: &BTreeSet<String>) -> bool {
     let mut named = false;
     let own = visit_expressions(expr, |part| match part {
         Expr::CompoundIdentifier(name) => {
@@ -83,7 +83,7 @@ fn only_outer(expr: &Expr, inner: &BTreeSet<String>) -> bool {
 }
 
 /// The table in a column's name: `t` of `t.c` and of `s.t.c`.
-fn relation_of(name: &[Ident]) -> Option<&String> {
+pub(super) fn relation_of(name: &[Ident]) -> Option<&String> {
     name.len().checked_sub(2).and_then(|at| name.get(at)).map(|ident| &ident.value)
 }
 
@@ -95,7 +95,6 @@ pub(super) fn substitute_outer(select: &mut Select) {
     }
 }
 
-/// The sub-query as one `SELECT` without grouping, if it is one.
 /// Whether a scalar sub-query asks one of the catalogs that never have rows: it is NULL then. The planner would plan
 /// it first, which it cannot where its columns are made of the outer query's.
 pub(super) fn of_nothing(
@@ -105,30 +104,44 @@ pub(super) fn of_nothing(
 ) -> bool {
     let Some(select) = plain_select(query) else { return false };
     let [from] = select.from.as_slice() else { return false };
-    let TableFactor::Table { name, args: None, .. } = &from.relation else { return false };
-    let known = name.to_string().to_ascii_lowercase();
-    let of_catalog = known.strip_prefix("pg_catalog.").is_some_and(|table| empty.contains(table));
-    of_catalog && from.joins.is_empty() && !has_aggregate(select, aggregates)
+    let mut nothing = is_empty(&from.relation, empty);
+    for join in &from.joins {
+        match &join.join_operator {
+            JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => {
+                nothing |= is_empty(&join.relation, empty);
+            }
+            JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => {}
+            _ => return false,
+        }
+    }
+    nothing && !has_aggregate(select, aggregates)
 }
 
+/// Whether a table is a catalog without rows.
+fn is_empty(factor: &TableFactor, empty: &BTreeSet<String>) -> bool {
+    let TableFactor::Table { name, args: None, .. } = factor else { return false };
+    let known = name.to_string().to_ascii_lowercase();
+    known.strip_prefix("pg_catalog.").is_some_and(|table| empty.contains(table))
+}
+
+/// The sub-query as one `SELECT` without grouping, if it is one.
 pub(super) fn plain_select(query: &mut Query) -> Option<&mut Select> {
     if query.with.is_some() {
         return None;
     }
     match query.body.as_mut() {
-        SetExpr::Select(select) => {
-            let grouped = match &select.group_by {
-                GroupByExpr::All(_) => true,
-                GroupByExpr::Expressions(by, _) => !by.is_empty(),
-            };
-            let plain = !grouped
-                && select.distinct.is_none()
-                && select.having.is_none()
-                && select.qualify.is_none();
-            plain.then_some(select)
-        }
+        SetExpr::Select(select) => is_plain(select).then_some(select),
         _ => None,
     }
+}
+
+/// Whether a `SELECT` has neither groups nor `DISTINCT`.
+pub(super) fn is_plain(select: &Select) -> bool {
+    let grouped = match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(by, _) => !by.is_empty(),
+    };
+    !grouped && select.distinct.is_none() && select.having.is_none() && select.qualify.is_none()
 }
 
 fn aggregate_select(select: &mut Select, function: &str) -> bool {
@@ -155,7 +168,7 @@ pub(super) fn has_aggregate(select: &Select, aggregates: &BTreeSet<String>) -> b
 }
 
 /// Names under which the sub-query's own tables are known.
-fn relations(select: &Select) -> BTreeSet<String> {
+pub(super) fn relations(select: &Select) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for table in &select.from {
         let factors =

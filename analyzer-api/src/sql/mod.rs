@@ -12,8 +12,10 @@ mod instant;
 pub(crate) mod names;
 pub(crate) mod parameters;
 pub(crate) mod reads;
+mod recursive;
 pub(crate) mod rewrite;
 pub(crate) mod round;
+mod tableoid;
 
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;

@@ -5,9 +5,10 @@
 //! * casts to `regclass`, `regtype`, `oid`, `name`, `"char"` … become functions or plain types;
 //! * `x = ANY (array)` is `x IN (…)`; `ARRAY(SELECT …)` is an array (see [`super::array`]);
 //! * `LIKE … ESCAPE c` becomes a pattern with the usual escape;
+//! * `c.tableoid` is the id of the catalog `c` (see [`super::tableoid`]);
 //! * a scalar sub-query gets an aggregate that checks for one row (see [`super::correlate`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
@@ -19,8 +20,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::instant::{Nanoseconds, in_microseconds, part_of_second, seconds, with_seconds};
-use super::{array, correlate, exists};
+use super::{array, correlate, exists, recursive, tableoid};
 use crate::pg::intervals::INTERVAL_TIMES;
+use crate::pg::oids::TYPE_NAMES;
 use crate::pg::values::{BYTEA_IN, ELEMENT_OF, EXPAND_ARRAY};
 
 /// What the rules need to know about the session.
@@ -28,6 +30,8 @@ use crate::pg::values::{BYTEA_IN, ELEMENT_OF, EXPAND_ARRAY};
 pub(crate) struct Vocabulary {
     /// Tables of `pg_catalog`, found without naming the schema.
     pub(crate) pg_tables: BTreeSet<String>,
+    /// Ids of these tables.
+    pub(crate) pg_ids: BTreeMap<String, i64>,
     /// Those of them that never have rows.
     pub(crate) empty: BTreeSet<String>,
     /// Names of aggregate functions.
@@ -50,6 +54,7 @@ impl VisitorMut for Rules<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         exists::among_columns(query);
+        tableoid::known(query, &self.vocabulary.pg_ids);
         ControlFlow::Continue(())
     }
 
@@ -108,6 +113,8 @@ impl Rules<'_> {
                     };
                 }
                 if matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) {
+                    both_ids(left, right);
+                    both_ids(right, left);
                     by_id(left, right);
                     by_id(right, left);
                 }
@@ -138,7 +145,8 @@ impl Rules<'_> {
                 set_of(function).or_else(|| array::of_query(function, &self.vocabulary.aggregates))
             }
             // `(pair).n`: the planner wants the name of a field as a text.
-            Expr::CompoundFieldAccess { access_chain, .. } => {
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                column_of_table(root, access_chain);
                 for access in access_chain {
                     if let AccessExpr::Dot(field @ Expr::Identifier(_)) = access
                         && let Expr::Identifier(name) = &*field
@@ -190,6 +198,7 @@ impl Rules<'_> {
                 {
                     return Some(Expr::value(Value::Null));
                 }
+                recursive::uncorrelate(query, &self.vocabulary.aggregates);
                 let condition = correlate::make_scalar(query, &self.vocabulary.aggregates)?;
                 let result = Expr::Subquery(query.clone());
                 Some(Expr::Case {
@@ -252,8 +261,28 @@ fn plain_operator(op: &BinaryOperator) -> Option<BinaryOperator> {
     })
 }
 
+/// `t.c[1]` is an element of a column, which the parser reads as a field of `t`; `(t).c` has parentheses.
+fn column_of_table(root: &mut Expr, chain: &mut Vec<AccessExpr>) {
+    let mut names = match root {
+        Expr::Identifier(name) => vec![name.clone()],
+        Expr::CompoundIdentifier(names) => names.clone(),
+        _ => return,
+    };
+    let is_name = |access: &AccessExpr| matches!(access, AccessExpr::Dot(Expr::Identifier(_)));
+    let count = chain.iter().take_while(|access| is_name(access)).count();
+    if count == 0 {
+        return;
+    }
+    names.extend(chain.drain(..count).filter_map(|access| match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(name),
+        _ => None,
+    }));
+    *root = Expr::CompoundIdentifier(names);
+}
+
 /// Columns of the catalogs that are ids of functions and are kept as their names, as they are shown.
-const FUNCTION_COLUMNS: [&str; 8] = [
+const FUNCTION_COLUMNS: [&str; 9] = [
+    "amproc",
     "typanalyze",
     "typinput",
     "typmodin",
@@ -275,6 +304,10 @@ fn by_id(column: &mut Expr, other: &Expr) {
         _ => return,
     };
     let is_id = match other {
+        Expr::Identifier(name) => name.value.eq_ignore_ascii_case("oid"),
+        Expr::CompoundIdentifier(parts) => {
+            parts.last().is_some_and(|name| name.value.eq_ignore_ascii_case("oid"))
+        }
         Expr::Value(value) => matches!(value.value, Value::Number(..)),
         // `'array_in'::regproc`, by now.
         Expr::Function(function) => function.name.to_string() == "regproc_in",
@@ -282,6 +315,21 @@ fn by_id(column: &mut Expr, other: &Expr) {
     };
     if is_id && FUNCTION_COLUMNS.contains(&name.value.to_ascii_lowercase().as_str()) {
         *column = call("regproc_in", vec![take(column)]);
+    }
+}
+
+/// `x::regtype = 'text'::regtype` compares ids: the left one is not shown as a name.
+fn both_ids(shown: &mut Expr, id: &Expr) {
+    let (Expr::Function(out), Expr::Function(of)) = (&mut *shown, id) else { return };
+    let (out_name, of_name) = (out.name.to_string(), of.name.to_string());
+    let kind = out_name.strip_suffix("_out").filter(|kind| kind.starts_with("reg"));
+    if kind.is_none() || kind != of_name.strip_suffix("_in") {
+        return;
+    }
+    if let FunctionArguments::List(list) = &mut out.args
+        && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = list.args.as_mut_slice()
+    {
+        *shown = take(value);
     }
 }
 
@@ -387,6 +435,12 @@ fn elements(array: &mut Expr) -> Option<Vec<Expr>> {
     match array {
         Expr::Array(array) => Some(std::mem::take(&mut array.elem)),
         Expr::Nested(inner) => elements(inner),
+        // An array that is written out, with its type.
+        Expr::Cast { expr, data_type: DataType::Array(_), .. }
+            if matches!(**expr, Expr::Value(_)) =>
+        {
+            elements(expr)
+        }
         Expr::Value(value) => {
             let Value::SingleQuotedString(text) = &value.value else { return None };
             let inner = text.strip_prefix('{')?.strip_suffix('}')?;
@@ -402,6 +456,11 @@ fn elements(array: &mut Expr) -> Option<Vec<Expr>> {
 /// Casts between catalog ids and names, and casts to types that only differ in name.
 fn catalog_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
     known_type(data_type);
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type
+        && type_name(element).as_deref() == Some("regtype")
+    {
+        return Some(call(TYPE_NAMES, vec![take(expr)]));
+    }
     // Text, for all that can be seen here; anything else is an id.
     let literal = |expr: &Expr| match expr {
         Expr::Value(value) => {
