@@ -303,6 +303,26 @@ fn foreign(id: EventId) -> NewEvent {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_killed_before_each_snapshot_is_due_gets_one_all_the_same() {
+    let (dir, other) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let log = Gate::new();
+    let running = engine(&log, other.path(), EffectSinks::default());
+    configure(&running.handle()).await;
+    for number in 1..=10 {
+        running.handle().submit(commanded(number, start(number))).await.expect("accepted");
+    }
+    running.stop();
+    // Nothing of that was kept in this folder, as after a kill.
+    let running = engine(&log, dir.path(), EffectSinks::default());
+    running.handle().submit(commanded(11, start(11))).await.expect("accepted");
+    // The snapshot stands in the line before the answer of the second command.
+    running.handle().submit(commanded(12, start(12))).await.expect("accepted");
+    let snapshots = std::fs::read_dir(dir.path()).expect("readable").count();
+    assert!(snapshots > 0, "12 calls and no snapshot");
+    running.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_nobody_remembers_gets_its_first_answer_from_the_log() {
     let dir = tempfile::tempdir().expect("folder");
     let log = Gate::new();

@@ -177,7 +177,7 @@ impl Extended {
             .map(|number| types.get(&number).map(|known| &known.arrow))
             .collect();
         let wire = parameters::wire(types)?;
-        let wire: Vec<Option<&Type>> = wire.iter().map(Some).collect();
+        let wire: Vec<Option<&Type>> = wire.iter().map(parameters::read_as).map(Some).collect();
         question.parameters =
             Some(deserialize_parameters_with_server_types(portal, &known, &wire)?);
         Ok(())

@@ -279,11 +279,26 @@ fn plain(arrow: DataType) -> DataType {
 /// A type that the statement names.
 fn from_sql(sql: &SqlType) -> Option<Known> {
     let arrow = arrow_of(sql)?;
+    if is_oids(sql) {
+        return Some(Known { arrow, wire: Type::OID_ARRAY, sql: sql_type("integer[]") });
+    }
     let wire = into_pg_type(&arrow).ok()?;
     // Names of catalog types are rules of their own where they stand, around the text of the parameter.
     let catalog = matches!(sql, SqlType::Custom(..) | SqlType::Regclass);
     let sql = if catalog { sql_type("text") } else { Some(sql.clone()) };
     Some(Known { arrow, wire, sql })
+}
+
+/// `oid[]`. A client that looks types up by their ids knows how to send these; to be told that they are numbers, it
+/// would have to look the type of such an array up first.
+fn is_oids(sql: &SqlType) -> bool {
+    let SqlType::Array(
+        ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element),
+    ) = sql
+    else {
+        return false;
+    };
+    matches!(&**element, SqlType::Custom(name, _) if name.to_string().eq_ignore_ascii_case("oid"))
 }
 
 fn arrow_of(sql: &SqlType) -> Option<DataType> {
@@ -339,6 +354,12 @@ fn arrow_of(sql: &SqlType) -> Option<DataType> {
     })
 }
 
+/// As which type the bytes of a parameter are read.
+pub(super) fn read_as(wire: &Type) -> &Type {
+    // Four bytes each, whatever they are called.
+    if *wire == Type::OID_ARRAY { &Type::INT4_ARRAY } else { wire }
+}
+
 /// The types on the wire, in the order of the numbers.
 pub(super) fn wire(types: &Types) -> PgWireResult<Vec<Type>> {
     let last = types.keys().next_back().copied().unwrap_or_default();
@@ -378,6 +399,12 @@ mod tests {
                 vec![],
                 vec![Type::TEXT_ARRAY],
                 "SELECT 1 WHERE 'a' = ANY($1::TEXT[])",
+            ),
+            (
+                "SELECT 1 WHERE 23 = ANY($1::oid[])",
+                vec![],
+                vec![Type::OID_ARRAY],
+                "SELECT 1 WHERE 23 = ANY($1::INTEGER[]::oid[])",
             ),
             ("SELECT $1::regclass", vec![], vec![Type::TEXT], "SELECT $1::TEXT::REGCLASS"),
         ] {

@@ -5,6 +5,7 @@
 //! by rules that look at shapes, never at the text of a particular client's query.
 
 mod array;
+mod casts;
 pub(crate) mod correlate;
 mod exists;
 pub(crate) mod guard;

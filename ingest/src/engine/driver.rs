@@ -80,7 +80,8 @@ pub(super) fn spawn(
         failed: healthy,
         now,
         position: started,
-        since_snapshot: 0,
+        // Who is killed again and again before the next snapshot would replay more and more.
+        since_snapshot: recovered.replayed,
     };
     driver.queue(Pending::Decision {
         submitted: announced,

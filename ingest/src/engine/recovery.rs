@@ -30,6 +30,8 @@ pub struct Recovered {
     pub state: State,
     /// Position it is true at.
     pub position: Position,
+    /// Events since the snapshot that it began with.
+    pub(super) replayed: u64,
     pub(super) recent: Recent,
     pub(super) effects: Vec<(Routed, EffectId, Effect)>,
 }
@@ -90,7 +92,7 @@ pub(super) fn recover(
     })?;
     let recent = remember(log, position)?;
     tracing::info!(from = from.0, to = position.0, replayed, "routing state recovered");
-    Ok(Recovered { state, position, recent, effects })
+    Ok(Recovered { state, position, replayed, recent, effects })
 }
 
 /// Effects that still mean something after a restart. Calls do not survive the process that carried their
