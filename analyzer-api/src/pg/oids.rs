@@ -1,4 +1,4 @@
-//! Casts of ids to what they are called: arrays of types, and operators.
+//! Casts of arrays of ids to the names of their types.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
