@@ -23,6 +23,7 @@ mod output;
 mod ports;
 mod publication;
 mod publication_task;
+mod publication_views;
 mod published_metrics;
 mod refused_body;
 mod reports;

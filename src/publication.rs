@@ -3,6 +3,7 @@
 //! ```text
 //! orgs/<id>/tables/current.json                   the newest publication: position, and the files of each table
 //! orgs/<id>/tables/current.duckdb.sql             the same as views of DuckDB
+//! orgs/<id>/tables/current.datafusion.sql         the same as views of DataFusion and Ballista
 //! orgs/<id>/tables/positions/<position>.json      the publications whose files are there
 //! orgs/<id>/tables/files/<epoch>/<table>/<name>   final rows; such a file never changes
 //! orgs/<id>/tables/open/<position>/<table>.parquet   rows that may still change, as of this position
@@ -21,6 +22,10 @@ use ledgerline_schemas::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::organization::now;
+use crate::publication_views as views;
+
+/// The statements that make the tables of a publication, whose files are at an address, known to an engine.
+type Views = fn(&str, &Publication) -> String;
 
 const FORMAT: u32 = 1;
 /// Publications that are kept, the newest included.
@@ -32,7 +37,7 @@ pub(crate) const FOR_AUDITORS: [&str; 2] = ["access_log", "event_log"];
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Publication {
     format: u32,
-    org_id: OrgId,
+    pub(crate) org_id: OrgId,
     /// Every event up to here is in, none after.
     pub(crate) position: Position,
     epoch: u64,
@@ -43,16 +48,16 @@ pub(crate) struct Publication {
 /// A table of a publication.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PublishedTable {
-    columns: Vec<PublishedColumn>,
+    pub(crate) columns: Vec<PublishedColumn>,
     pub(crate) files: Vec<PublishedFile>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct PublishedColumn {
-    name: String,
+pub(crate) struct PublishedColumn {
+    pub(crate) name: String,
     /// `text`, `json`, `int` (64 bits), `bool` or `time` (microseconds UTC).
     #[serde(rename = "type")]
-    kind: String,
+    pub(crate) kind: String,
     nullable: bool,
 }
 
@@ -60,7 +65,7 @@ struct PublishedColumn {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PublishedFile {
     /// Its name in the store.
-    object: String,
+    pub(crate) object: String,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     sha256: String,
@@ -172,7 +177,10 @@ pub(crate) fn publish(
     let json = serde_json::to_vec_pretty(&publication)
         .map_err(|error| PublishError::Refused(error.to_string()))?;
     depot.put(&name(&root, publication.position), &json)?;
-    depot.put(&format!("{root}/current.duckdb.sql"), duckdb(depot, &publication).as_bytes())?;
+    for (engine, views) in [("duckdb", views::duckdb as Views), ("datafusion", views::datafusion)] {
+        let object = format!("{root}/current.{engine}.sql");
+        depot.put(&object, views(depot.address(), &publication).as_bytes())?;
+    }
     depot.put(&format!("{root}/current.json"), &json)?;
     let removed = forget(depot, &root)?;
     Ok(Done { publication, stored, removed })
@@ -277,47 +285,4 @@ fn forget(depot: &Depot, root: &str) -> Result<u64, PublishError> {
         depot.remove(object)?;
     }
     Ok(gone.len() as u64)
-}
-
-/// Views of DuckDB over the files. Files are named one by one: what else lies there is not part of a table.
-fn duckdb(depot: &Depot, publication: &Publication) -> String {
-    let mut text = format!(
-        "-- The tables of organization {} at position {}.\n",
-        publication.org_id, publication.position
-    );
-    for (name, table) in &publication.tables {
-        let columns: Vec<String> = table
-            .columns
-            .iter()
-            .map(|column| {
-                let kind = match &*column.kind {
-                    "int" => "BIGINT",
-                    "bool" => "BOOLEAN",
-                    "time" => "TIMESTAMPTZ",
-                    _ => "VARCHAR",
-                };
-                match table.files.is_empty() {
-                    true => format!("NULL::{kind} AS \"{}\"", column.name),
-                    false => format!("\"{}\"", column.name),
-                }
-            })
-            .collect();
-        let files: Vec<String> = table
-            .files
-            .iter()
-            .map(|file| {
-                let address = depot.address().trim_end_matches('/');
-                format!("'{}/{}'", address.replace('\'', "''"), file.object)
-            })
-            .collect();
-        let from = match files.is_empty() {
-            true => "WHERE false".to_owned(),
-            false => format!("FROM read_parquet([{}], union_by_name = true)", files.join(", ")),
-        };
-        text.push_str(&format!(
-            "CREATE OR REPLACE VIEW \"{name}\" AS SELECT {} {from};\n",
-            columns.join(", ")
-        ));
-    }
-    text
 }

@@ -31,7 +31,7 @@ use crate::pg;
 use crate::ports::{may_measure, may_read_event_log};
 use crate::retention;
 use crate::rights::{Grants, MaskedColumns};
-use crate::sql::{guard, names, rewrite, round};
+use crate::sql::{guard, names, percentiles, rewrite, round};
 use crate::table::location;
 use crate::views::{self, View};
 
@@ -184,6 +184,7 @@ impl SqlSession {
             .with_runtime_env(engine.query_runtime(TableFiles::new(&files))?)
             .with_default_features()
             .with_analyzer_rule(round::rule())
+            .with_analyzer_rule(percentiles::rule())
             .build();
         for aggregate in functions::aggregates() {
             state.register_udaf(aggregate)?;

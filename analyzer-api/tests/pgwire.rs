@@ -120,6 +120,23 @@ async fn a_statement_is_described_before_it_runs() {
     }
 }
 
+/// A client that does not know the type `int4[]` would have to ask for it with the question that it is asking (asyncpg).
+#[tokio::test]
+async fn a_question_about_types_is_answered_with_types_that_need_no_question() {
+    let server = server().await;
+    let client = server.connect("acme-analyst").await;
+    let sql = "SELECT typelem, array_agg(oid ORDER BY oid) AS oids FROM pg_catalog.pg_type \
+               WHERE oid = any($1::oid[]) GROUP BY typelem ORDER BY typelem";
+    let statement = client.prepare(sql).await.unwrap();
+    assert_eq!(statement.params(), [Type::OID_ARRAY]);
+    let columns: Vec<_> = statement.columns().iter().map(|it| it.type_().clone()).collect();
+    assert_eq!(columns, [Type::INT4, Type::OID_ARRAY]);
+    let rows = client.query(&statement, &[&vec![25_u32, 23, 1007]]).await.unwrap();
+    let found: Vec<_> =
+        rows.iter().map(|row| (row.get::<_, i32>(0), row.get::<_, Vec<u32>>(1))).collect();
+    assert_eq!(found, [(0, vec![23, 25]), (23, vec![1007])]);
+}
+
 #[tokio::test]
 async fn two_organizations_on_one_server() {
     let server = server().await;

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use arrow::array::AsArray as _;
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Int64Type};
+use datafusion::prelude::SessionContext;
 use ledgerline_tests::{Server, csv, run, succeed};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
@@ -69,6 +70,27 @@ impl Place {
         let found = files(&self.path("lake")).into_iter().find(|it| it.ends_with("current.json"));
         serde_json::from_slice(&fs::read(found.expect("a publication")).expect("read"))
             .expect("json")
+    }
+
+    /// What DataFusion counts by the published statements.
+    fn count(&self, questions: &[String]) -> Vec<i64> {
+        let found = files(&self.path("lake"));
+        let statements = found.iter().find(|it| it.ends_with("current.datafusion.sql"));
+        let statements = fs::read_to_string(statements.expect("statements")).expect("read");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let lake = SessionContext::new();
+            for statement in statements.split(";\n").filter(|it| !it.trim().is_empty()) {
+                lake.sql(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+            }
+            let mut counts = Vec::new();
+            for question in questions {
+                let rows = lake.sql(question).await.expect(question).collect().await;
+                let rows = rows.expect(question);
+                counts.push(rows[0].column(0).as_primitive::<Int64Type>().value(0));
+            }
+            counts
+        })
     }
 
     /// Values of a text column of a table, as the files of a publication have them.
@@ -170,6 +192,14 @@ fn check(place: &Place, data: &str) {
     let published = place.column(&publication, "queue_leg", "queue_duration_ms");
     let sum: u64 = published.iter().map(|it| it.parse::<u64>().expect("a number")).sum();
     assert_eq!(sum.to_string(), waits);
+    // Another engine finds the same by what is published for it.
+    let mut questions: Vec<String> =
+        asked.keys().map(|name| format!("select count(*) from {name}")).collect();
+    questions.push("select sum(queue_duration_ms) from queue_leg".to_owned());
+    let mut expected: Vec<i64> =
+        asked.values().map(|rows| i64::try_from(*rows).expect("few")).collect();
+    expected.push(waits.parse().expect("a number"));
+    assert_eq!(place.count(&questions), expected, "{questions:?}");
 }
 
 #[test]

@@ -22,6 +22,9 @@ pub(crate) fn complain(line: &str) {
 }
 
 /// A command run in the workspace's root. `cargo` is the one that runs this program.
+///
+/// What cargo says to this program about its own package is taken away again: build scripts (ring's for one)
+/// watch those variables, and everything above them would be built anew between `cargo xtask` and `cargo`.
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     let name = if program == "cargo" {
         std::env::var("CARGO").unwrap_or_else(|_| program.into())
@@ -30,6 +33,12 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     };
     let mut command = Command::new(name);
     command.args(arguments).current_dir(root()).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
     command
 }
 

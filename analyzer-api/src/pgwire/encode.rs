@@ -22,15 +22,15 @@ use crate::analyzer::Answer;
 use crate::error::QueryError;
 
 /// The rows of an answer, encoded while they are computed.
-pub(super) fn response(answer: Answer, format: &Format) -> PgWireResult<QueryResponse> {
-    let fields = Arc::new(fields(&answer.schema(), format)?);
+pub(super) fn response(answer: Answer, fields: Vec<FieldInfo>) -> QueryResponse {
+    let fields = Arc::new(fields);
     let row_fields = Arc::clone(&fields);
     let batches = stream::unfold(answer, |mut answer| async move {
         let batch = answer.next().await?;
         Some((batch, answer))
     });
     let rows = batches.flat_map(move |batch| encoded(batch, &row_fields));
-    Ok(QueryResponse::new(fields, rows))
+    QueryResponse::new(fields, rows)
 }
 
 /// The rows of a batch in the form of the protocol.
@@ -97,6 +97,19 @@ pub(super) fn fields(schema: &Schema, format: &Format) -> PgWireResult<Vec<Field
         _ => shown,
     };
     Ok(fields.into_iter().zip(schema.fields()).map(with_bounds).collect())
+}
+
+/// Columns of an answer about types: a list of their ids is `oid[]`, which a client knows that does not know `integer[]`
+/// yet and asks for it with this very question. The bytes are the same.
+pub(super) fn of_types(fields: Vec<FieldInfo>) -> Vec<FieldInfo> {
+    let of_types = |field: FieldInfo| match *field.datatype() {
+        Type::INT4_ARRAY => {
+            let name = field.name().to_owned();
+            FieldInfo::new(name, None, None, Type::OID_ARRAY, field.format())
+        }
+        _ => field,
+    };
+    fields.into_iter().map(of_types).collect()
 }
 
 /// Refuses a list of formats that does not fit: the library would index beyond its end.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::Sink;
 use pgwire::api::portal::{Format, Portal, PortalExecutionState};
@@ -22,7 +22,7 @@ use super::command;
 use super::connection::Connection;
 use super::copy::{self, Copy};
 use super::cursor::{self, Declared};
-use super::encode::{check_formats, fields, from_query, response};
+use super::encode::{self, check_formats, fields, from_query, response};
 use super::parameters::{self, Places, Types};
 use crate::analyzer::Question;
 use crate::error::QueryError;
@@ -52,6 +52,16 @@ enum Kind {
     Copy(Statement, Copy),
     /// About the connection.
     Command(Statement),
+}
+
+impl Prepared {
+    /// The columns of its answer.
+    fn fields(&self, schema: &Schema, format: &Format) -> PgWireResult<Vec<FieldInfo>> {
+        let fields = fields(schema, format)?;
+        // Who asks with a list of ids of types asks about types.
+        let of_types = self.types.values().any(|known| known.wire == Type::OID_ARRAY);
+        Ok(if of_types { encode::of_types(fields) } else { fields })
+    }
 }
 
 /// The handler of the extended protocol.
@@ -154,7 +164,7 @@ impl QueryParser for Connection {
     ) -> PgWireResult<Vec<FieldInfo>> {
         let format = format.unwrap_or(&Format::UnifiedText);
         if let Some(schema) = &prepared.schema {
-            return fields(schema, format);
+            return prepared.fields(schema, format);
         }
         check_formats(format, prepared.columns.len())?;
         let in_format = |(at, column): (usize, &FieldInfo)| {
@@ -282,7 +292,10 @@ impl ExtendedQueryHandler for Extended {
             Kind::Declare(declared) => {
                 Response::Execution(connection.cursors.open(declared, answer, deadline).await?)
             }
-            Kind::Question(_) | Kind::Command(_) => Response::Query(response(answer, format)?),
+            Kind::Question(_) | Kind::Command(_) => {
+                let fields = prepared.fields(&answer.schema(), format)?;
+                Response::Query(response(answer, fields))
+            }
         })
     }
 }

@@ -16,7 +16,7 @@ use super::command;
 use super::connection::Connection;
 use super::copy;
 use super::cursor;
-use super::encode::{from_query, response};
+use super::encode::{fields, from_query, response};
 use super::parameters;
 use crate::error::QueryError;
 
@@ -79,7 +79,10 @@ impl SimpleQueryHandler for Connection {
                 (None, Some(declared)) => {
                     Response::Execution(self.cursors.open(&declared, answer, deadline).await?)
                 }
-                (None, None) => Response::Query(response(answer, &Format::UnifiedText)?),
+                (None, None) => {
+                    let fields = fields(&answer.schema(), &Format::UnifiedText)?;
+                    Response::Query(response(answer, fields))
+                }
             });
         }
         Ok(responses)

@@ -12,11 +12,13 @@ pub(crate) mod guard;
 mod instant;
 pub(crate) mod names;
 pub(crate) mod parameters;
+pub(crate) mod percentiles;
 pub(crate) mod reads;
 mod recursive;
 pub(crate) mod rewrite;
 pub(crate) mod round;
 mod tableoid;
+mod unnest;
 
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;

@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::casts::{both_ids, by_id, catalog_cast};
 use super::instant::{Nanoseconds, in_microseconds, part_of_second, seconds, with_seconds};
-use super::{array, correlate, exists, recursive, tableoid};
+use super::{array, correlate, exists, recursive, tableoid, unnest};
 use crate::pg::intervals::INTERVAL_TIMES;
 use crate::pg::values::{BYTEA_IN, ELEMENT_OF, EXPAND_ARRAY};
 
@@ -53,6 +53,7 @@ impl VisitorMut for Rules<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         exists::among_columns(query);
+        unnest::beside_its_table(query);
         tableoid::known(query, &self.vocabulary.pg_ids);
         ControlFlow::Continue(())
     }

@@ -65,6 +65,45 @@ async fn percentiles_interpolate() {
     assert_eq!(cells(sql).await, [["0", "0.0"], ["1", "30.7"], ["2", "61.4"]]);
 }
 
+/// Percentiles of one column are gathered once; each by itself, in a question of its own, is what they are held against.
+#[tokio::test]
+async fn several_percentiles_at_once_are_what_each_is_by_itself() {
+    let rows = "(SELECT value % 7 AS k, CASE WHEN value % 11 > 0 THEN value * 7919 % 1009 END AS x, \
+                value % 5 AS y FROM generate_series(1, 3000))";
+    let calls = [
+        "percentile_exact(x, 0.9)",
+        "percentile_exact(x, 0.25) FILTER (WHERE y > 0)",
+        "percentile_exact(x, 0.0)",
+        "percentile_exact(y, 0.9)",
+        "count(*)",
+        "percentile_exact(x, 0.5)",
+        "percentile_exact(x, 0.99) FILTER (WHERE y > 0)",
+        "percentile_exact(x, 1.0)",
+        "percentile_exact(x, 0.5) FILTER (WHERE y > 9)",
+        "percentile_exact(x, 0.1) FILTER (WHERE y > 9)",
+    ];
+    for (keys, order) in [("k, ", "GROUP BY k ORDER BY k"), ("", "")] {
+        let together = format!("SELECT {keys}{} FROM {rows} {order}", calls.join(", "));
+        let together = cells(&together).await;
+        let skipped = usize::from(!keys.is_empty());
+        for (number, call) in calls.iter().enumerate() {
+            let alone = cells(&format!("SELECT {keys}{call} FROM {rows} {order}")).await;
+            for (together, alone) in together.iter().zip(&alone) {
+                assert_eq!(together[skipped + number], alone[skipped], "{call} {order}");
+            }
+            assert_eq!(together.len(), alone.len());
+        }
+    }
+    let sql = "SELECT k, percentile_exact(x, 0.5) AS median FROM (VALUES (1, 1), (1, 3), (2, 9)) v(k, x) \
+               GROUP BY k HAVING percentile_exact(x, 0.9) > 5 ORDER BY percentile_exact(x, 0.1)";
+    assert_eq!(cells(sql).await, [["2", "9.0"]]);
+    let plan = cells(&format!("EXPLAIN {}", sql)).await.concat().concat();
+    assert!(plan.contains("percentiles_exact") && !plan.contains("percentile_exact(v"), "{plan}");
+    let nothing = "SELECT percentile_exact(x, 0.5), percentile_exact(x, 0.9) \
+                   FROM (VALUES (1)) v(x) WHERE x > 1";
+    assert_eq!(cells(nothing).await, [["", ""]]);
+}
+
 #[tokio::test]
 async fn the_most_frequent_value_and_of_several_the_smallest() {
     for (values, expected) in [

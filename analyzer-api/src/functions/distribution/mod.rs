@@ -8,6 +8,7 @@ pub mod hyperloglog;
 mod key;
 mod mode;
 mod percentile;
+pub(crate) mod percentiles;
 
 use std::sync::Arc;
 

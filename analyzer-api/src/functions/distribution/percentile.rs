@@ -30,6 +30,26 @@ pub(super) struct Percentile {
 }
 
 impl Percentile {
+    /// The quantile of all `values`, of which those before `start` are known to be no greater than the others and to be
+    /// below its place; with that place, before which the same holds afterwards.
+    pub(super) fn among(values: &mut [f64], start: usize, q: f64) -> Option<(f64, usize)> {
+        let last = values.len().checked_sub(1)?;
+        let place = q * last as f64;
+        let lower = (place.floor() as usize).min(last);
+        let part = place - lower as f64;
+        let rest = values.get_mut(start..)?;
+        let nth = lower.checked_sub(start)?;
+        let (_, at, above) = rest.select_nth_unstable_by(nth, f64::total_cmp);
+        let at = *at;
+        if part <= 0.0 {
+            return Some((at, lower));
+        }
+        let next = above.iter().copied().min_by(f64::total_cmp).unwrap_or(at);
+        // The same value twice, also an infinite one, has nothing between.
+        let between = if at.total_cmp(&next).is_eq() { at } else { at + part * (next - at) };
+        Some((between, lower))
+    }
+
     fn set_fraction(&mut self, q: f64) -> Result<()> {
         let q = super::fraction(&SPEC, q)?;
         match self.fraction {
@@ -44,20 +64,14 @@ impl Percentile {
     }
 }
 
+/// One zero and one NaN: which of them came first must not show.
+pub(super) fn plain(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value + 0.0 }
+}
+
 /// The value at place `q · (n − 1)` of the values in ascending order; NaN is the largest.
 fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
-    let last = values.len().checked_sub(1)?;
-    let place = q * last as f64;
-    let lower = (place.floor() as usize).min(last);
-    let part = place - lower as f64;
-    let (_, at, above) = values.select_nth_unstable_by(lower, f64::total_cmp);
-    let at = *at;
-    if part <= 0.0 {
-        return Some(at);
-    }
-    let next = above.iter().copied().min_by(f64::total_cmp).unwrap_or(at);
-    // The same value twice, also an infinite one, has nothing between.
-    Some(if at.total_cmp(&next).is_eq() { at } else { at + part * (next - at) })
+    Percentile::among(values, 0, q).map(|(quantile, _)| quantile)
 }
 
 impl Fold for Percentile {
@@ -81,9 +95,7 @@ impl Fold for Percentile {
             self.set_fraction(fractions.value(row))?;
         }
         if values.is_valid(row) {
-            let value = values.value(row);
-            // One zero and one NaN: which of them came first must not show.
-            self.values.push(if value.is_nan() { f64::NAN } else { value + 0.0 });
+            self.values.push(plain(values.value(row)));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod bin;
 mod calendar;
+mod trunc;
 pub(crate) mod zone;
 
 use std::sync::Arc;
@@ -78,6 +79,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         scalar(&BIN, bin),
         scalar(&INTERVAL_START, interval_start),
         scalar(&BUSINESS_SECONDS, business_seconds),
+        trunc::function(),
     ]
 }
 
