@@ -31,7 +31,7 @@ use crate::pg;
 use crate::ports::{may_measure, may_read_event_log};
 use crate::retention;
 use crate::rights::{Grants, MaskedColumns};
-use crate::sql::{guard, names, percentiles, rewrite, round};
+use crate::sql::{guard, names, percentiles, rewrite, round, truth};
 use crate::table::location;
 use crate::views::{self, View};
 
@@ -186,6 +186,7 @@ impl SqlSession {
             .with_analyzer_rule(round::rule())
             .with_analyzer_rule(percentiles::rule())
             .build();
+        state.register_expr_planner(truth::planner())?;
         for aggregate in functions::aggregates() {
             state.register_udaf(aggregate)?;
         }

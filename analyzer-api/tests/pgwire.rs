@@ -406,3 +406,27 @@ async fn the_type_of_a_parameter_comes_from_the_client_the_statement_or_its_plac
         client.query_one("SELECT $1::bytea, '\\x00ff'::bytea", &[&&b"\x00\xff"[..]]).await.unwrap();
     assert_eq!(row.get::<_, Vec<u8>>(0), row.get::<_, Vec<u8>>(1));
 }
+
+/// Arrays and truths in text, as clients write them that leave types to the server.
+#[tokio::test]
+async fn arrays_and_truths_in_text() {
+    let server = server().await;
+    let client = server.connect("acme-analyst").await;
+    for (sql, expected) in [
+        ("SELECT array_length('{1, 2}'::int[], 1)", "2"),
+        ("SELECT ('{a b , \"c,d\", NULL}'::text[])[1]", "a b"),
+        ("SELECT ('{a b , \"c,d\", NULL}'::text[])[2]", "c,d"),
+        ("SELECT count(*) FROM (VALUES ('r'), ('v'), (' v')) t(x) WHERE x = ANY('{r, v}')", "2"),
+        ("SELECT count(*) FROM (VALUES (true), (false), (NULL)) t(x) WHERE x = 'f'", "1"),
+        ("SELECT count(*) FROM (VALUES (true), (false), (NULL)) t(x) WHERE 'yes' <> x", "1"),
+    ] {
+        let rows = client.simple_query(sql).await.unwrap();
+        let cell = rows.iter().find_map(|it| match it {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        assert_eq!(cell, Some(expected), "{sql}");
+    }
+    let wrong = client.simple_query("SELECT 1 FROM (VALUES (true)) t(x) WHERE x = 'maybe'").await;
+    assert!(wrong.is_err());
+}

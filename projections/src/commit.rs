@@ -2,26 +2,21 @@
 
 use std::path::Path;
 
+use arrow::record_batch::RecordBatch;
 use ledgerline_event_store::crypt::at_rest::{FileCipher, SealedFile, Stored};
+use ledgerline_schemas::Position;
 
 use crate::blocks::Blocks;
 use crate::cold;
 use crate::error::ProjectionError;
 use crate::exchange::PlacedEntry;
-use crate::fold::{Final, Fold};
+use crate::fold::Fold;
 use crate::layout::{self, Placed};
 use crate::lease::Lease;
-use crate::manifest::{FileEntry, Generation, sha256, state_place, table_place};
-use crate::show::Schemas;
+use crate::manifest::{FileEntry, Generation, Manifest, sha256, state_place, table_place};
 use crate::snapshot::ColdFile;
 use crate::store::Files;
 use crate::table::TableDef;
-
-/// Final rows of a table: how many, and their Parquet file.
-pub(crate) type FinalRows = (&'static TableDef, u64, Encoded);
-
-/// A table and a number of its rows.
-pub(crate) type Counted = (&'static TableDef, u64);
 
 /// A file to be written.
 #[derive(Debug)]
@@ -46,6 +41,34 @@ impl Encoded {
         let Stored { bytes, sealed } =
             cipher.seal(place, plain).map_err(ProjectionError::cipher(path))?;
         Ok(Self { sha256: sha256(&bytes), bytes, plain_bytes, sealed, blocks: None })
+    }
+
+    /// What the folds remember at a position.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Cipher`].
+    pub(crate) fn of_state(
+        plain: Vec<u8>,
+        generation: &Generation,
+        to: Position,
+        cipher: &dyn FileCipher,
+    ) -> Result<Self, ProjectionError> {
+        let name = Manifest::state_name(to);
+        Self::of(plain, &generation.states().join(&name), &state_place(&name), cipher)
+    }
+
+    /// Rows of a table, in the order of its files, as their Parquet file.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Encode`], [`ProjectionError::Cipher`].
+    pub(crate) fn of_rows(
+        def: &'static TableDef,
+        rows: &RecordBatch,
+        generation: &Generation,
+        name: &str,
+        cipher: &dyn FileCipher,
+    ) -> Result<Self, ProjectionError> {
+        Self::of_table(cold::encode_batch(def, rows)?, generation, def.name, name, cipher)
     }
 
     /// The Parquet file of a table.
@@ -121,45 +144,13 @@ pub(crate) fn write(
     files.store.sync_dir(dir).map_err(failed)
 }
 
-/// What encoding the parts of a commit needs.
-pub(crate) struct Encoding<'a> {
-    pub(crate) schemas: &'a Schemas,
-    pub(crate) cipher: &'a dyn FileCipher,
-    pub(crate) generation: &'a Generation,
-    /// Names of the tables' files, and of the state.
-    pub(crate) names: (&'a str, &'a str),
-}
-
-/// What a commit has to encode.
-pub(crate) enum Part<'a> {
-    /// Rows of a table that are final.
-    Final(Final),
-    /// Everything the folds remember.
-    State(&'a Fold),
-}
-
-impl Part<'_> {
-    /// The file; with its table and rows unless it is the state.
-    pub(crate) fn encoded(
-        self,
-        how: &Encoding<'_>,
-    ) -> Result<(Option<Counted>, Encoded), ProjectionError> {
-        let (file, state) = how.names;
-        match self {
-            Self::Final(Final { def, batch }) => {
-                let batch = batch(&how.schemas.of(def))?;
-                let bytes = cold::encode_batch(def, &batch)?;
-                let encoded = Encoded::of_table(bytes, how.generation, def.name, file, how.cipher)?;
-                Ok((Some((def, batch.num_rows() as u64)), encoded))
-            }
-            Self::State(fold) => {
-                let path = how.generation.states().join(state);
-                let bytes = rmp_serde::to_vec(fold).map_err(|error| ProjectionError::Damaged {
-                    path: path.clone(),
-                    reason: error.to_string(),
-                })?;
-                Ok((None, Encoded::of(bytes, &path, &state_place(state), how.cipher)?))
-            }
-        }
-    }
+/// Everything the folds remember, as a state keeps it.
+///
+/// # Errors
+/// [`ProjectionError::Damaged`] when it cannot be written down.
+pub(crate) fn state(fold: &Fold) -> Result<Vec<u8>, ProjectionError> {
+    rmp_serde::to_vec(fold).map_err(|error| ProjectionError::Damaged {
+        path: Manifest::state_name(fold.position).into(),
+        reason: error.to_string(),
+    })
 }

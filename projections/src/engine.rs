@@ -1,6 +1,6 @@
 //! The folds with their storage: opening, committing, showing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,18 +10,15 @@ use ledgerline_schemas::id::OrgId;
 use ledgerline_schemas::{Position, Recorded};
 
 use crate::chain;
-use crate::commit::{self, Encoded, Encoding, FinalRows, Part};
 use crate::committed::load_state;
 use crate::error::ProjectionError;
-use crate::exchange::PlacedEntry;
 use crate::fold::{self, Final, Fold};
 use crate::hot::Sink;
-use crate::layout::{Committed, Layout};
+use crate::layout::Layout;
 use crate::ledger::Ledger;
 use crate::manifest::{self, Generation, Manifest, SharedStore};
 use crate::mend;
 use crate::open::{self, Damage, Found, Lost};
-use crate::parallel;
 use crate::projections::Options;
 use crate::show::{self, ColdFiles, Schemas};
 use crate::snapshot::Snapshot;
@@ -29,17 +26,20 @@ use crate::states::{self, StateAt};
 use crate::store::Files;
 use crate::table::TableDef;
 use crate::tables;
+use crate::underway::Underway;
 
 /// The tables of one organization: rows in memory, files on disk, and the last commit.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) fold: Fold,
-    ledger: Arc<Ledger>,
-    schemas: Schemas,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) schemas: Schemas,
     cold: Cold,
-    options: Options,
+    pub(crate) options: Options,
     /// Every commit's state, oldest first; not all of them are kept.
-    states: Vec<StateAt>,
+    pub(crate) states: Vec<StateAt>,
+    /// A commit that is not part of the tables yet.
+    pub(crate) underway: Option<Underway>,
 }
 
 /// Which files a snapshot shows.
@@ -197,7 +197,7 @@ impl Engine {
         let layout = ledger.layout();
         let states = layout.commits.iter().map(|it| state_at(&it.manifest)).collect();
         let cold = Cold::Present(Arc::clone(&layout), layout.cold(Position(u64::MAX)));
-        Self { fold, ledger, schemas: Schemas::new(), cold, options, states }
+        Self { fold, ledger, schemas: Schemas::new(), cold, options, states, underway: None }
     }
 
     fn load(
@@ -210,7 +210,8 @@ impl Engine {
         chain.truncate(index + 1);
         let Found { layout, damaged, exchanges } = open::layout(&files, &generation, chain)?;
         let engine = Self::of(Arc::new(Ledger::new(files, generation, layout)), fold, options);
-        engine.ledger.set_committed_retention(&engine.fold.retention);
+        let kept = Arc::clone(&engine.fold.retention);
+        engine.ledger.set_committed_retention(&kept, &kept);
         let kept = states::kept(&engine.states, options.state_bytes_max);
         open::remove_orphans(&engine.ledger, &kept, exchanges, &damaged)?;
         Ok((engine, damaged))
@@ -298,7 +299,7 @@ impl Engine {
         &self.ledger
     }
 
-    fn store(&self) -> &SharedStore {
+    pub(crate) fn store(&self) -> &SharedStore {
         &self.ledger.files.store
     }
 
@@ -343,111 +344,12 @@ impl Engine {
         taken
     }
 
-    /// Whether a commit is due before the next event. It depends on positions only.
-    pub(crate) fn is_due(&self) -> bool {
-        let position = self.fold.position;
-        position != Position::START
-            && position.0.is_multiple_of(self.options.flush_positions.max(1))
-            && self.states.last().is_none_or(|last| last.to < position)
-    }
-
-    /// Writes final rows to cold files and everything else to a state, and makes it true with a manifest.
-    /// A crash before the manifest leaves files that the next start removes.
-    pub(crate) fn commit(&mut self) -> Result<(), ProjectionError> {
-        let layout = self.ledger.layout();
-        let last = layout.last();
-        let from = last.map_or(Position::START, |last| last.manifest.to);
-        let to = self.fold.position;
-        let name = Manifest::file_name(from, to);
-        let (tables, state) = self.encoded(&name, &Manifest::state_name(to))?;
-        let (files, generation) = (&self.ledger.files, &self.ledger.generation);
-        let mut add = BTreeMap::new();
-        let mut added = Vec::new();
-        for (def, rows, file) in tables {
-            let entry = file.entry(name.clone(), rows);
-            add.insert(def.name.to_owned(), entry.clone());
-            let entry = PlacedEntry { from, to, file: entry };
-            added.push((def, file.placed(files, generation, def.name, entry)?));
-        }
-        let entry = state.entry(Manifest::state_name(to), 0);
-        let dir = generation.states();
-        commit::write(files, &dir, &dir.join(&entry.name), &state.bytes)?;
-        let mut manifest = Manifest {
-            seq: last.map_or(1, |last| last.manifest.seq + 1),
-            prev_sha256: last.map(|last| last.sha256.clone()),
-            fold_version: fold::VERSION,
-            org_id: self.fold.org_id,
-            from,
-            to,
-            add,
-            state: entry,
-            checksum: String::new(),
-        };
-        let sha256 = manifest.publish(&*files.store, generation)?;
-        self.states.push(state_at(&manifest));
-        self.ledger.committed(Committed { manifest, sha256 }, added);
-        self.ledger.set_committed_retention(&self.fold.retention);
-        self.forget_old_states()
-    }
-
-    /// Removes the states that are not kept ([`states::kept`]).
-    fn forget_old_states(&self) -> Result<(), ProjectionError> {
-        let dir = self.generation().states();
-        let failed = |error: std::io::Error| ProjectionError::io(&dir, &error);
-        let kept: BTreeSet<String> = states::kept(&self.states, self.options.state_bytes_max)
-            .into_iter()
-            .map(|state| Manifest::state_name(state.to))
-            .collect();
-        let store = self.store();
-        for name in store.list(&dir).map_err(failed)? {
-            if !kept.contains(&name) {
-                store.remove(&dir.join(name)).map_err(failed)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Takes out of memory what is final when a commit is made here.
-    fn evicted(&mut self) -> Result<Vec<Final>, ProjectionError> {
+    pub(crate) fn evicted(&mut self) -> Result<Vec<Final>, ProjectionError> {
         let settled = Position(self.fold.position.0.saturating_sub(self.options.settle_positions));
         let mut finals = self.fold.evict_appended(&self.schemas)?;
         finals.append(&mut self.fold.evict_settled(settled));
         Ok(finals)
-    }
-
-    /// Takes the rows that are final out of memory, as Parquet files, and gives what is to be remembered of
-    /// the rest. Most of the work of a commit, and none of its parts needs another.
-    fn encoded(
-        &mut self,
-        file: &str,
-        state: &str,
-    ) -> Result<(Vec<FinalRows>, Encoded), ProjectionError> {
-        let names = (file, state);
-        // The journal first: it is the largest, and nothing should wait for it at the end.
-        let mut parts: Vec<Part<'_>> = Vec::new();
-        let mut finals = self.evicted()?.into_iter().map(Part::Final);
-        parts.extend(finals.next());
-        parts.push(Part::State(&self.fold));
-        parts.extend(finals);
-        let how = Encoding {
-            schemas: &self.schemas,
-            cipher: &*self.ledger.files.cipher,
-            generation: &self.ledger.generation,
-            names,
-        };
-        let mut files = Vec::new();
-        let mut state = None;
-        for part in parallel::each(parts, |part| part.encoded(&how)) {
-            match part? {
-                (Some((def, rows)), encoded) => files.push((def, rows, encoded)),
-                (None, encoded) => state = Some(encoded),
-            }
-        }
-        let state = state.ok_or_else(|| ProjectionError::Damaged {
-            path: self.generation().states(),
-            reason: "nothing was to be remembered".to_owned(),
-        })?;
-        Ok((files, state))
     }
 
     /// A snapshot of everything folded so far.
@@ -469,11 +371,12 @@ impl Engine {
                 &*cold
             }
         };
-        show::snapshot(&mut self.fold, number, &self.schemas, cold)
+        let underway = self.underway.as_ref().map(|it| &*it.rows);
+        show::snapshot(&mut self.fold, number, &self.schemas, cold, underway)
     }
 }
 
-fn state_at(manifest: &Manifest) -> StateAt {
+pub(crate) fn state_at(manifest: &Manifest) -> StateAt {
     StateAt { seq: manifest.seq, to: manifest.to, bytes: manifest.state.bytes }
 }
 

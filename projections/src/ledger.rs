@@ -53,10 +53,10 @@ impl Ledger {
         self.known().newest = Arc::clone(newest);
     }
 
-    /// What is kept at the newest commit, which is where the folds are.
-    pub(crate) fn set_committed_retention(&self, newest: &Arc<Retention>) {
+    /// What is kept at the newest commit, and where the folds are now.
+    pub(crate) fn set_committed_retention(&self, then: &Arc<Retention>, newest: &Arc<Retention>) {
         let commit = self.layout().last().cloned();
-        let committed = commit.map(|commit| (commit, Arc::clone(newest)));
+        let committed = commit.map(|commit| (commit, Arc::clone(then)));
         *self.known() = Known { newest: Arc::clone(newest), committed };
     }
 

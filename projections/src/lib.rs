@@ -58,6 +58,7 @@ pub mod table;
 pub mod tables;
 #[cfg(test)]
 mod tests;
+mod underway;
 mod upkeep;
 mod way;
 

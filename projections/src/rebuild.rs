@@ -100,10 +100,10 @@ pub(crate) fn fold_to(
             let taken = engine.apply(events, &mut sink);
             events = events.get(taken..).unwrap_or_default();
             if engine.is_due() {
-                engine.commit()?;
+                engine.begin_commit()?;
             }
         }
         progress(engine.fold.position, head);
     }
-    Ok(())
+    engine.finish_commit().map(drop)
 }

@@ -81,6 +81,8 @@ impl Runner {
         let is_over = Arc::new(AtomicBool::new(false));
         let upkeep = self.upkeep(&is_over);
         let outcome = self.follow();
+        // What was begun is finished, unless it is what went wrong.
+        let outcome = outcome.and_then(|()| self.finish_commit());
         is_over.store(true, Ordering::Release);
         self.bell = None;
         // It has nothing to say any more; a panic of it was told where it happened.
@@ -122,6 +124,9 @@ impl Runner {
             if self.shared.stop.is_asked() {
                 return Ok(());
             }
+            if self.engine.is_written() {
+                self.finish_commit()?;
+            }
             let known = *head.borrow_and_update();
             if self.engine.fold.position < known {
                 self.fold_page()?;
@@ -138,7 +143,9 @@ impl Runner {
             } else if caught_up {
                 let (changed, stopped) =
                     (std::pin::pin!(head.changed()), std::pin::pin!(stop.changed()));
-                if let Either::Left((Err(_), _)) = block_on(select(changed, stopped)) {
+                let written = std::pin::pin!(self.engine.written());
+                let other = select(stopped, written);
+                if let Either::Left((Err(_), _)) = block_on(select(changed, other)) {
                     // The log is closed: nothing follows, and what is shown stays.
                     return Ok(());
                 }
@@ -154,10 +161,18 @@ impl Runner {
             let taken = self.fold_events(events);
             events = events.get(taken..).unwrap_or_default();
             if self.engine.is_due() {
-                self.engine.commit()?;
-                // When it rang already and nobody has heard it yet, that will do.
-                let _ = self.bell.as_ref().map(|bell| bell.try_send(()));
+                self.finish_commit()?;
+                self.engine.begin_commit()?;
             }
+        }
+        Ok(())
+    }
+
+    /// Makes the commit that is underway part of the tables, and has their files looked after.
+    fn finish_commit(&mut self) -> Result<(), ProjectionError> {
+        if self.engine.finish_commit()? {
+            // When it rang already and nobody has heard it yet, that will do.
+            let _ = self.bell.as_ref().map(|bell| bell.try_send(()));
         }
         Ok(())
     }

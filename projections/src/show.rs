@@ -13,6 +13,7 @@ use crate::hot::{Appended, Keyed};
 use crate::snapshot::{ColdFile, Snapshot, TableSnapshot};
 use crate::table::TableDef;
 use crate::tables::{self, TableRow};
+use crate::underway::Rows;
 
 /// The schemas of all tables, made once.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ impl Tables {
     }
 }
 
-/// A snapshot of everything folded so far.
+/// A snapshot of everything folded so far; rows of a commit that is `underway` are neither in the folds nor in files.
 ///
 /// # Errors
 /// [`ProjectionError::Encode`].
@@ -101,13 +102,17 @@ pub(crate) fn snapshot(
     epoch: u64,
     schemas: &Schemas,
     cold: &ColdFiles,
+    underway: Option<&Rows>,
 ) -> Result<Snapshot, ProjectionError> {
     let mut tables = BTreeMap::new();
     let retention = Arc::clone(&fold.retention);
     for table in fold.tables.all() {
         let def = table.def();
         let schema = schemas.of(def);
-        let hot = table.show(&schema)?;
+        let mut hot = table.show(&schema)?;
+        if let Some((_, batch)) = underway.and_then(|rows| rows.get(def.name)) {
+            hot = hot.iter().chain([batch]).cloned().collect();
+        }
         let cold = cold.get(def.name).map(Arc::clone).unwrap_or_default();
         let kept = retention.kept(def.name);
         tables.insert(def.name, TableSnapshot { def, schema, cold, hot, kept });

@@ -7,7 +7,7 @@ use arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::Statement;
-use futures::Sink;
+use futures::{Sink, SinkExt as _};
 use pgwire::api::portal::{Format, Portal, PortalExecutionState};
 use pgwire::api::query::{ExtendedQueryHandler, send_describe_response, send_query_response};
 use pgwire::api::results::{DescribePortalResponse, FieldInfo, Response};
@@ -16,17 +16,20 @@ use pgwire::api::store::{Entry, PortalStore};
 use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::extendedquery::{Describe, Execute, TARGET_TYPE_BYTE_PORTAL};
+use pgwire::messages::extendedquery::{
+    Bind, BindComplete, Describe, Execute, TARGET_TYPE_BYTE_PORTAL,
+};
 
 use super::command;
-use super::connection::Connection;
+use super::connection::{Connection, error};
 use super::copy::{self, Copy};
 use super::cursor::{self, Declared};
 use super::encode::{self, check_formats, fields, from_query, response};
-use super::parameters::{self, Places, Types};
+use super::parameters::{self, Known, Places, Types};
 use crate::analyzer::Question;
 use crate::error::QueryError;
 use crate::session::Plan;
+use crate::sql::array_text;
 
 /// A statement that was parsed, and planned once to learn its columns and parameters. It is planned again
 /// for each execution, on the snapshot of that moment.
@@ -55,6 +58,21 @@ enum Kind {
 }
 
 impl Prepared {
+    /// Takes white space between the elements of arrays out of values in text.
+    fn trim_arrays(&self, message: &mut Bind) {
+        let formats = &message.parameter_format_codes;
+        for (at, value) in message.parameters.iter_mut().enumerate() {
+            let format = formats.get(if formats.len() == 1 { 0 } else { at });
+            let is_array = self.types.get(&(at + 1)).is_some_and(Known::is_array);
+            if let (Some(bytes), true) = (value, is_array && format.is_none_or(|it| *it == 0))
+                && let Ok(text) = std::str::from_utf8(bytes)
+                && let Some(elements) = array_text::elements(text)
+            {
+                *bytes = array_text::written(&elements).into();
+            }
+        }
+    }
+
     /// The columns of its answer.
     fn fields(&self, schema: &Schema, format: &Format) -> PgWireResult<Vec<FieldInfo>> {
         let fields = fields(schema, format)?;
@@ -201,6 +219,34 @@ impl ExtendedQueryHandler for Extended {
 
     fn query_parser(&self) -> Arc<Connection> {
         Arc::clone(&self.0)
+    }
+
+    /// Arrays in text come without white space between their elements, which the library would take for a part of them.
+    async fn on_bind<C>(&self, client: &mut C, mut message: Bind) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let name = message.statement_name.as_deref().unwrap_or(DEFAULT_NAME);
+        match client.portal_store().get_statement(name) {
+            None => return Err(PgWireError::StatementNotFound(name.to_owned())),
+            Some(Entry::Value(statement)) => {
+                statement.statement.trim_arrays(&mut message);
+                let portal = Portal::try_new(&message, statement)?;
+                client.portal_store().put_portal(Arc::new(portal));
+            }
+            Some(Entry::Empty) if message.parameters.is_empty() => {
+                let portal = message.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
+                client.portal_store().put_empty_portal(portal);
+            }
+            Some(Entry::Empty) => {
+                return Err(error("08P01", "an empty statement has no parameters"));
+            }
+        }
+        client.send(PgWireBackendMessage::BindComplete(BindComplete::new())).await?;
+        Ok(())
     }
 
     /// A cursor that was declared is described as a portal of its name, as in PostgreSQL.

@@ -30,6 +30,13 @@ pub(super) struct Known {
     sql: Option<SqlType>,
 }
 
+impl Known {
+    /// Whether it is an array.
+    pub(super) const fn is_array(&self) -> bool {
+        matches!(self.arrow, DataType::List(_))
+    }
+}
+
 /// The types of a statement's parameters, by number.
 pub(super) type Types = BTreeMap<usize, Known>;
 

@@ -1,11 +1,12 @@
 //! Casts between ids of the catalogs and names, and ids that are compared with them.
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Array, ArrayElemTypeDef, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
     ObjectNamePart, Value,
 };
 
-use super::rewrite::{call, take};
+use super::array_text;
+use super::rewrite::{array_element, call, take};
 use crate::pg::oids::TYPE_NAMES;
 
 /// Columns of the catalogs that are ids of functions and are kept as their names, as they are shown.
@@ -68,6 +69,13 @@ pub(super) fn catalog_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<
         && type_name(element).as_deref() == Some("regtype")
     {
         return Some(call(TYPE_NAMES, vec![take(expr)]));
+    }
+    if let (DataType::Array(_), Expr::Value(value)) = (&*data_type, &*expr)
+        && let Value::SingleQuotedString(text) = &value.value
+        && let Some(elements) = array_text::elements(text)
+    {
+        let elem = elements.into_iter().map(array_element).collect();
+        *expr = Expr::Array(Array { elem, named: true });
     }
     // Text, for all that can be seen here; anything else is an id.
     let literal = |expr: &Expr| match expr {

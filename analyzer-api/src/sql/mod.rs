@@ -5,6 +5,7 @@
 //! by rules that look at shapes, never at the text of a particular client's query.
 
 mod array;
+pub(crate) mod array_text;
 mod casts;
 pub(crate) mod correlate;
 mod exists;
@@ -18,6 +19,7 @@ mod recursive;
 pub(crate) mod rewrite;
 pub(crate) mod round;
 mod tableoid;
+pub(crate) mod truth;
 mod unnest;
 
 use datafusion::sql::sqlparser::ast::Statement;

@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::casts::{both_ids, by_id, catalog_cast};
 use super::instant::{Nanoseconds, in_microseconds, part_of_second, seconds, with_seconds};
-use super::{array, correlate, exists, recursive, tableoid, unnest};
+use super::{array, array_text, correlate, exists, recursive, tableoid, unnest};
 use crate::pg::intervals::INTERVAL_TIMES;
 use crate::pg::values::{BYTEA_IN, ELEMENT_OF, EXPAND_ARRAY};
 
@@ -384,18 +384,19 @@ fn elements(array: &mut Expr) -> Option<Vec<Expr>> {
         Expr::Nested(inner) => elements(inner),
         // An array that is written out, with its type.
         Expr::Cast { expr, data_type: DataType::Array(_), .. }
-            if matches!(**expr, Expr::Value(_)) =>
+            if matches!(**expr, Expr::Value(_) | Expr::Array(_)) =>
         {
             elements(expr)
         }
         Expr::Value(value) => {
             let Value::SingleQuotedString(text) = &value.value else { return None };
-            let inner = text.strip_prefix('{')?.strip_suffix('}')?;
-            let element = |text: &str| {
-                Expr::value(Value::SingleQuotedString(text.trim().trim_matches('"').to_owned()))
-            };
-            Some(inner.split(',').filter(|it| !it.is_empty()).map(element).collect())
+            Some(array_text::elements(text)?.into_iter().map(array_element).collect())
         }
         _ => None,
     }
+}
+
+/// An element of an array that is written as text.
+pub(super) fn array_element(element: Option<String>) -> Expr {
+    Expr::value(element.map_or(Value::Null, Value::SingleQuotedString))
 }

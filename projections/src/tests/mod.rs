@@ -16,4 +16,5 @@ mod running;
 mod script;
 mod storage;
 mod totals;
+mod underway;
 mod upkeep;
