@@ -26,7 +26,7 @@ pub(crate) fn keep(
         let mut last = None;
         loop {
             ticks.tick().await;
-            let snapshot = tables.snapshot();
+            let snapshot = tables.at_rest().await;
             if last == Some(snapshot.position) {
                 continue;
             }

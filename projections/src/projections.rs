@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     /// Position of the newest snapshot.
     pub(crate) published: watch::Sender<Position>,
+    /// Whether the newest snapshot shows rows of a commit that is still being written.
+    pub(crate) underway: watch::Sender<bool>,
     pub(crate) hub: Mutex<Hub>,
     pub(crate) stop: Stop,
     /// How the thread ended, once it has.
@@ -130,6 +132,18 @@ impl Projections {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.snapshot.load_full()
+    }
+
+    /// The newest snapshot, once no commit is being written whose rows are not in its files yet; or, when the fold has ended,
+    /// the newest there is.
+    pub async fn at_rest(&self) -> Arc<Snapshot> {
+        let mut underway = self.shared.underway.subscribe();
+        let mut ended = self.shared.ended.subscribe();
+        tokio::select! {
+            _ = underway.wait_for(|underway| !underway) => {}
+            _ = ended.wait_for(Option::is_some) => {}
+        }
+        self.snapshot()
     }
 
     /// The newest snapshot once it holds everything that is durable now; after `wait`, or when the fold has

@@ -44,6 +44,8 @@ pub(crate) struct Runner {
     bell: Option<SyncSender<()>>,
     /// When the newest snapshot was shown, and how long making it took.
     shown: Option<(Instant, Duration)>,
+    /// Rows that the newest snapshot holds in memory are in files since.
+    is_outdated: bool,
 }
 
 impl Runner {
@@ -63,11 +65,12 @@ impl Runner {
             past: Arc::new(past),
             snapshot: ArcSwap::from_pointee(snapshot),
             published: watch::Sender::new(position),
+            underway: watch::Sender::new(false),
             hub: Mutex::new(Hub::new(position)),
             stop: Stop::default(),
             ended: watch::Sender::new(None),
         });
-        Ok(Self { shared, engine, options, bell: None, shown: None })
+        Ok(Self { shared, engine, options, bell: None, shown: None, is_outdated: false })
     }
 
     /// What handles share with this thread.
@@ -163,6 +166,7 @@ impl Runner {
             if self.engine.is_due() {
                 self.finish_commit()?;
                 self.engine.begin_commit()?;
+                self.shared.underway.send_replace(true);
             }
         }
         Ok(())
@@ -171,6 +175,7 @@ impl Runner {
     /// Makes the commit that is underway part of the tables, and has their files looked after.
     fn finish_commit(&mut self) -> Result<(), ProjectionError> {
         if self.engine.finish_commit()? {
+            self.is_outdated = true;
             // When it rang already and nobody has heard it yet, that will do.
             let _ = self.bell.as_ref().map(|bell| bell.try_send(()));
         }
@@ -189,7 +194,7 @@ impl Runner {
     }
 
     fn is_unshown(&self) -> bool {
-        *self.shared.published.borrow() != self.engine.fold.position
+        self.is_outdated || *self.shared.published.borrow() != self.engine.fold.position
     }
 
     /// Time to wait before the next snapshot: making snapshots may take a fifth of the thread's time, and
@@ -208,6 +213,8 @@ impl Runner {
         let position = snapshot.position;
         self.shared.snapshot.store(Arc::new(snapshot));
         self.shared.published.send_replace(position);
+        self.shared.underway.send_replace(self.engine.underway.is_some());
+        self.is_outdated = false;
         self.shown = Some((Instant::now(), began.elapsed()));
         Ok(())
     }

@@ -37,7 +37,7 @@ pub(crate) fn failed(error: PublishError) -> Failure {
 pub(crate) async fn run(arguments: Publish) -> Result<(), Failure> {
     let local =
         LocalOrganization::open(&arguments.local.data, arguments.local.org.as_deref()).await?;
-    let snapshot = local.projections.snapshot();
+    let snapshot = local.projections.at_rest().await;
     let choice =
         Choice { tables: arguments.tables.into_iter().collect(), in_clear: arguments.in_clear };
     let bar = ProgressBar::new_spinner().with_message("publishing");
