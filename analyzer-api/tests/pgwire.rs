@@ -419,6 +419,12 @@ async fn arrays_and_truths_in_text() {
         ("SELECT count(*) FROM (VALUES ('r'), ('v'), (' v')) t(x) WHERE x = ANY('{r, v}')", "2"),
         ("SELECT count(*) FROM (VALUES (true), (false), (NULL)) t(x) WHERE x = 'f'", "1"),
         ("SELECT count(*) FROM (VALUES (true), (false), (NULL)) t(x) WHERE 'yes' <> x", "1"),
+        // A row without an array has no elements.
+        (
+            "WITH t AS (SELECT * FROM (VALUES (1, make_array(1, 2)), (2, NULL), (3, make_array(7))) v(id, a)) \
+             SELECT string_agg(id || ':' || e, ' ' ORDER BY id, e) FROM t CROSS JOIN unnest(t.a) AS e",
+            "1:1 1:2 3:7",
+        ),
     ] {
         let rows = client.simple_query(sql).await.unwrap();
         let cell = rows.iter().find_map(|it| match it {
