@@ -86,6 +86,11 @@ pub(crate) fn restored_keys(data: &DataDir, org: OrgId) -> Result<Option<Storage
     Ok(Some(StorageKeys::new(keys::open(data, None)?, org, true)))
 }
 
+/// Whether files that are written from now on are encrypted.
+pub(crate) fn is_on(data: &DataDir) -> Result<bool, Failure> {
+    Ok(remembered(data)? == Some(true))
+}
+
 /// Says of a directory that was made just now that files in it are encrypted.
 pub(crate) fn turned_on(data: &DataDir) -> Result<(), Failure> {
     data.note(REMEMBERED, ON)

@@ -21,6 +21,7 @@ mod ops;
 mod organization;
 mod output;
 mod ports;
+mod progress;
 mod publication;
 mod publication_task;
 mod publication_views;

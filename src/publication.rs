@@ -76,7 +76,9 @@ pub(crate) struct PublishedFile {
 pub(crate) struct Choice {
     /// These tables; all but [`FOR_AUDITORS`] if empty.
     pub(crate) tables: BTreeSet<String>,
-    /// Publish files that are encrypted here: copies never are.
+    /// New files are encrypted here, so rows that are in memory yet are to be as well.
+    pub(crate) is_encrypted: bool,
+    /// Publish what is encrypted here: copies never are.
     pub(crate) in_clear: bool,
 }
 
@@ -143,7 +145,7 @@ pub(crate) fn publish(
         let table = &snapshot.tables[table];
         let mut files = Vec::new();
         for part in parts(table)? {
-            if part.is_encrypted() && !choice.in_clear {
+            if (choice.is_encrypted || part.is_encrypted()) && !choice.in_clear {
                 return Err(PublishError::Refused(
                     "the tables are encrypted here and copies are not: say that they may be in clear (--in-clear, or \
                      tables.publish_in_clear = true)"

@@ -11,15 +11,16 @@ use crate::data_dir::Known;
 use crate::publication::{Choice, publish};
 use crate::settings::TableCopies;
 
-/// Publishes until the task is aborted. What cannot be published now is tried again at the next turn.
+/// Publishes until the task is aborted; `is_encrypted` says that new files are here. What cannot be published now is tried again at the next turn.
 pub(crate) fn keep(
     known: &Known,
     tables: Projections,
     depot: Depot,
     settings: &TableCopies,
+    is_encrypted: bool,
 ) -> JoinHandle<()> {
     let name = known.name.clone();
-    let choice = Choice { in_clear: settings.publish_in_clear, ..Choice::default() };
+    let choice = Choice { is_encrypted, in_clear: settings.publish_in_clear, ..Choice::default() };
     let mut ticks = tokio::time::interval(Duration::from_secs(settings.publish_every_s));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::spawn(async move {

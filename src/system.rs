@@ -140,8 +140,9 @@ impl System {
             published_metrics::publish(&log).await?;
             let projections = open_tables(data, &known, &log)?;
             if let Some(depot) = copies.clone() {
-                let tables = projections.clone();
-                tasks.push(publication_task::keep(&known, tables, depot, &settings.tables));
+                let (tables, is_encrypted) = (projections.clone(), at_rest::is_on(data)?);
+                let how = &settings.tables;
+                tasks.push(publication_task::keep(&known, tables, depot, how, is_encrypted));
             }
             tasks.push(retention::keep(&known, &log, &projections));
             let mut sinks = EffectSinks::default();

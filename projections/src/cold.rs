@@ -15,7 +15,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use crate::encode;
@@ -50,6 +50,40 @@ fn is_unique(def: &TableDef, column: &ColumnDef) -> bool {
     column.column_type == ColumnType::Json || column.name == "event_id" || def.key == [column.name]
 }
 
+/// How a file of so many rows is written.
+///
+/// # Errors
+/// [`ProjectionError::Encode`].
+pub(crate) fn properties(
+    def: &TableDef,
+    rows: usize,
+) -> Result<WriterPropertiesBuilder, ProjectionError> {
+    let level =
+        ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| ProjectionError::encode(def.name, error))?;
+    let sorting = def.sort.iter().filter_map(|name| def.column(name));
+    let sorting = sorting
+        .filter_map(|index| i32::try_from(index).ok())
+        .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true });
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
+        .set_sorting_columns(Some(sorting.collect()))
+        .set_statistics_enabled(EnabledStatistics::Page);
+    let distinct = rows.min(ROW_GROUP_ROWS_MAX);
+    let distinct = u64::try_from(distinct).unwrap_or(u64::MAX).max(64);
+    for name in LOOKED_UP.iter().filter(|name| def.column(name).is_some()) {
+        let column = ColumnPath::from(*name);
+        properties = properties
+            .set_column_bloom_filter_enabled(column.clone(), true)
+            .set_column_bloom_filter_max_ndv(column, distinct);
+    }
+    for column in def.columns.iter().filter(|column| is_unique(def, column)) {
+        let column = ColumnPath::from(column.name);
+        properties = properties.set_column_dictionary_enabled(column, false);
+    }
+    Ok(properties)
+}
+
 /// A Parquet file being written, in memory.
 pub(crate) struct Writer {
     def: &'static TableDef,
@@ -67,30 +101,8 @@ impl Writer {
         rows: usize,
     ) -> Result<Self, ProjectionError> {
         let failed = |error| ProjectionError::encode(def.name, error);
-        let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(failed)?;
-        let sorting = def.sort.iter().filter_map(|name| def.column(name));
-        let sorting = sorting
-            .filter_map(|index| i32::try_from(index).ok())
-            .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true });
-        let mut properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
-            .set_sorting_columns(Some(sorting.collect()))
-            .set_statistics_enabled(EnabledStatistics::Page);
-        let distinct = rows.min(ROW_GROUP_ROWS_MAX);
-        let distinct = u64::try_from(distinct).unwrap_or(u64::MAX).max(64);
-        for name in LOOKED_UP.iter().filter(|name| def.column(name).is_some()) {
-            let column = ColumnPath::from(*name);
-            properties = properties
-                .set_column_bloom_filter_enabled(column.clone(), true)
-                .set_column_bloom_filter_max_ndv(column, distinct);
-        }
-        for column in def.columns.iter().filter(|column| is_unique(def, column)) {
-            let column = ColumnPath::from(column.name);
-            properties = properties.set_column_dictionary_enabled(column, false);
-        }
-        let writer =
-            ArrowWriter::try_new(Vec::new(), schema, Some(properties.build())).map_err(failed)?;
+        let properties = properties(def, rows)?.build();
+        let writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties)).map_err(failed)?;
         Ok(Self { def, writer })
     }
 

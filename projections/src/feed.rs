@@ -87,6 +87,11 @@ impl Hub {
         Self { folded, subscribers: Vec::new(), closed: false }
     }
 
+    /// Everything up to here was folded.
+    pub(crate) const fn folded(&self) -> Position {
+        self.folded
+    }
+
     /// A new subscriber; it hears everything after [`Hub::folded`].
     pub(crate) fn subscribe(&mut self) -> ChangeFeed {
         let (sender, receiver) = mpsc::channel(FEED_BATCHES_MAX);

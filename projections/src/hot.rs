@@ -14,6 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::change::RowChange;
 use crate::encode::{self, Columns};
 use crate::error::ProjectionError;
+use crate::hashed::Hashed;
+use crate::slots::Slots;
 use crate::table::{Row, key_text};
 use crate::tables::TableRow;
 
@@ -38,13 +40,16 @@ pub(crate) struct Sink {
 /// A row stays in its slot until rows are taken out, so that a change touches one chunk and a look-up goes
 /// through a map of keys and slots only.
 #[derive(Debug)]
-pub(crate) struct Keyed<T: TableRow> {
-    slots: BTreeMap<T::Key, usize>,
+pub(crate) struct Keyed<T: TableRow, S = Hashed<<T as TableRow>::Key, usize>> {
+    slots: S,
     chunks: Vec<Chunk<T>>,
     /// Keys changed since the last snapshot, if the table is live.
     changed: BTreeSet<T::Key>,
     shown: Arc<BTreeMap<Arc<str>, Row>>,
 }
+
+/// Rows whose keys are asked for by range too.
+pub(crate) type KeyedInOrder<T> = Keyed<T, BTreeMap<<T as TableRow>::Key, usize>>;
 
 /// Rows of neighbouring slots.
 #[derive(Debug)]
@@ -54,10 +59,10 @@ struct Chunk<T> {
     batch: Option<RecordBatch>,
 }
 
-impl<T: TableRow> Default for Keyed<T> {
+impl<T: TableRow, S: Slots<T::Key>> Default for Keyed<T, S> {
     fn default() -> Self {
         Self {
-            slots: BTreeMap::new(),
+            slots: S::default(),
             chunks: Vec::new(),
             changed: BTreeSet::new(),
             shown: Arc::default(),
@@ -65,10 +70,17 @@ impl<T: TableRow> Default for Keyed<T> {
     }
 }
 
-impl<T: TableRow> Keyed<T> {
+impl<T: TableRow> KeyedInOrder<T> {
+    /// The greatest key of a range.
+    pub(crate) fn last_key(&self, range: RangeInclusive<T::Key>) -> Option<&T::Key> {
+        self.slots.range(range).next_back().map(|(key, _)| key)
+    }
+}
+
+impl<T: TableRow, S: Slots<T::Key>> Keyed<T, S> {
     /// The row of a key.
     pub(crate) fn get(&self, key: &T::Key) -> Option<&T> {
-        self.row(*self.slots.get(key)?)
+        self.row(self.slots.slot(key)?)
     }
 
     fn row(&self, slot: usize) -> Option<&T> {
@@ -80,11 +92,6 @@ impl<T: TableRow> Keyed<T> {
         let chunk = self.chunks.get_mut(slot / CHUNK_ROWS)?;
         chunk.batch = None;
         chunk.rows.get_mut(slot % CHUNK_ROWS)
-    }
-
-    /// The greatest key of a range.
-    pub(crate) fn last_key(&self, range: RangeInclusive<T::Key>) -> Option<&T::Key> {
-        self.slots.range(range).next_back().map(|(key, _)| key)
     }
 
     /// All rows, in the order of their slots.
@@ -112,12 +119,12 @@ impl<T: TableRow> Keyed<T> {
         if T::DEF.live {
             self.changed.insert(key.clone());
         }
-        let known = self.slots.get(&key).copied().and_then(|slot| self.row_mut(slot));
+        let known = self.slots.slot(&key).and_then(|slot| self.row_mut(slot));
         let before = match known {
             Some(old) => Some(std::mem::replace(old, row)),
             None => {
                 let slot = self.append(row);
-                self.slots.insert(key, slot);
+                self.slots.put(key, slot);
                 None
             }
         };
@@ -144,7 +151,7 @@ impl<T: TableRow> Keyed<T> {
         is_meant: impl FnOnce(&T) -> bool,
         change: impl FnOnce(&mut T),
     ) -> bool {
-        let Some(slot) = self.slots.get(key).copied() else { return false };
+        let Some(slot) = self.slots.slot(key) else { return false };
         if !self.row(slot).is_some_and(is_meant) {
             return false;
         }
@@ -178,16 +185,10 @@ impl<T: TableRow> Keyed<T> {
                 moved.push(Some(self.append(row)));
             }
         }
-        self.slots.retain(|_, slot| match moved.get(*slot).copied().flatten() {
-            Some(now) => {
-                *slot = now;
-                true
-            }
-            None => false,
-        });
+        self.slots.renumber(|slot| moved.get(slot).copied().flatten());
         if T::DEF.live {
             self.shown = Arc::default();
-            self.changed = self.slots.keys().cloned().collect();
+            self.changed = self.rows().map(T::key).collect();
         }
         evicted
     }
@@ -227,27 +228,28 @@ impl<T: TableRow> Chunk<T> {
 /// What a state keeps of a table.
 #[derive(Serialize)]
 #[serde(bound = "", rename = "Keyed")]
-struct Kept<'a, T: TableRow> {
-    rows: ByKey<'a, T>,
+struct Kept<'a, T: TableRow, S: Slots<T::Key>> {
+    rows: ByKey<'a, T, S>,
 }
 
 /// The rows as a map in the order of their keys, so that equal tables are kept as equal bytes.
-struct ByKey<'a, T: TableRow>(&'a Keyed<T>);
+struct ByKey<'a, T: TableRow, S>(&'a Keyed<T, S>);
 
-impl<T: TableRow> Serialize for ByKey<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl<T: TableRow, S: Slots<T::Key>> Serialize for ByKey<'_, T, S> {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
         let Self(table) = self;
-        let mut map = serializer.serialize_map(Some(table.slots.len()))?;
-        for (key, slot) in &table.slots {
-            let row = table.row(*slot).ok_or_else(|| S::Error::custom("a key without a row"))?;
+        let slots = table.slots.ordered();
+        let mut map = serializer.serialize_map(Some(slots.len()))?;
+        for (key, slot) in slots {
+            let row = table.row(slot).ok_or_else(|| Z::Error::custom("a key without a row"))?;
             map.serialize_entry(key, row)?;
         }
         map.end()
     }
 }
 
-impl<T: TableRow> Serialize for Keyed<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl<T: TableRow, S: Slots<T::Key>> Serialize for Keyed<T, S> {
+    fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
         Kept { rows: ByKey(self) }.serialize(serializer)
     }
 }
@@ -259,7 +261,7 @@ struct Loaded<T: TableRow> {
     rows: BTreeMap<T::Key, T>,
 }
 
-impl<'de, T: TableRow> Deserialize<'de> for Keyed<T> {
+impl<'de, T: TableRow, S: Slots<T::Key>> Deserialize<'de> for Keyed<T, S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut table = Self::default();
         for (key, row) in Loaded::<T>::deserialize(deserializer)?.rows {
@@ -267,7 +269,7 @@ impl<'de, T: TableRow> Deserialize<'de> for Keyed<T> {
                 table.changed.insert(key.clone());
             }
             let slot = table.append(row);
-            table.slots.insert(key, slot);
+            table.slots.put(key, slot);
         }
         Ok(table)
     }

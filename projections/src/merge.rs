@@ -1,7 +1,7 @@
 //! Files of a table merged into one: the same rows in the order of the table, each with the commit in which it
 //! became final.
 //!
-//! The files are read side by side, so that what is in memory is the files themselves (encoded), a few
+//! Files whose rows follow each other are put one behind the other ([`splice`]). Others are read side by side, so that what is in memory is the files themselves (encoded), a few
 //! thousand rows of each, and the new file.
 
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::error::ProjectionError;
 use crate::past::GoingOn;
 use crate::retention::Hidden;
 use crate::snapshot::COMMIT_COLUMN;
+use crate::splice;
 use crate::table::TableDef;
 
 /// Rows that are read of a file, and written, at a time.
@@ -63,6 +64,25 @@ pub(crate) fn merge(
     going_on: GoingOn<'_>,
 ) -> Result<Vec<u8>, ProjectionError> {
     let expected = usize::try_from(rows).unwrap_or(usize::MAX);
+    if without.is_none()
+        && let Some(bytes) = splice::spliced(def, &schema(def), &inputs, expected, going_on)?
+    {
+        return Ok(bytes);
+    }
+    row_by_row(def, inputs, expected, without, going_on)
+}
+
+/// The same, whatever the files are like.
+///
+/// # Errors
+/// As [`merge`].
+pub(crate) fn row_by_row(
+    def: &'static TableDef,
+    inputs: Vec<Input>,
+    expected: usize,
+    without: Option<&Hidden>,
+    going_on: GoingOn<'_>,
+) -> Result<Vec<u8>, ProjectionError> {
     let mut merging = Merging::new(def, inputs, expected, without)?;
     let mut written = 0;
     while let Some(batch) = merging.next()? {

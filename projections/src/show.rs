@@ -10,6 +10,7 @@ use crate::encode;
 use crate::error::ProjectionError;
 use crate::fold::{Fold, Tables};
 use crate::hot::{Appended, Keyed};
+use crate::slots::Slots;
 use crate::snapshot::{ColdFile, Snapshot, TableSnapshot};
 use crate::table::TableDef;
 use crate::tables::{self, TableRow};
@@ -39,7 +40,7 @@ trait Shown {
     fn show(&mut self, schema: &SchemaRef) -> Result<Arc<[RecordBatch]>, ProjectionError>;
 }
 
-impl<T: TableRow> Shown for Keyed<T> {
+impl<T: TableRow, S: Slots<T::Key>> Shown for Keyed<T, S> {
     fn def(&self) -> &'static TableDef {
         T::DEF
     }

@@ -9,10 +9,12 @@ use ledgerline_event_store::{Append, EmbeddedLog, EventReader as _, EventWriter 
 use ledgerline_projections::Projections;
 use ledgerline_schemas::Event;
 
+use crate::at_rest;
 use crate::data_dir::{DataDir, Held, Known};
 use crate::failure::Failure;
 use crate::organization::{open_log, open_tables};
 use crate::ports::{Open, Opened};
+use crate::progress;
 use crate::system::analyzer_state;
 
 /// One organization of a data directory that this process holds.
@@ -32,7 +34,7 @@ impl LocalOrganization {
         let known = data.choose(org)?;
         let log = open_log(&data, &known)?;
         let projections = open_tables(&data, &known, &log)?;
-        projections.wait_for(log.head()).await.map_err(Failure::software)?;
+        progress::folded(&projections, log.head()).await.map_err(Failure::software)?;
         Ok(Self { known, log, projections, data, _held: held })
     }
 
@@ -55,6 +57,11 @@ impl LocalOrganization {
         let issuer = TokenIssuer::open(self.data.root()).map_err(Failure::file)?;
         let users = ScramCredentials::open(self.data.root()).map_err(Failure::file)?;
         analyzer_state(&opened, &issuer.into(), &users)
+    }
+
+    /// Whether new files of the data directory are encrypted.
+    pub(crate) fn is_encrypted(&self) -> Result<bool, Failure> {
+        at_rest::is_on(&self.data)
     }
 
     /// Records a read on the log; durable when this returns.

@@ -38,8 +38,11 @@ pub(crate) async fn run(arguments: Publish) -> Result<(), Failure> {
     let local =
         LocalOrganization::open(&arguments.local.data, arguments.local.org.as_deref()).await?;
     let snapshot = local.projections.at_rest().await;
-    let choice =
-        Choice { tables: arguments.tables.into_iter().collect(), in_clear: arguments.in_clear };
+    let choice = Choice {
+        tables: arguments.tables.into_iter().collect(),
+        is_encrypted: local.is_encrypted()?,
+        in_clear: arguments.in_clear,
+    };
     let bar = ProgressBar::new_spinner().with_message("publishing");
     bar.enable_steady_tick(std::time::Duration::from_millis(200));
     let to = arguments.to;

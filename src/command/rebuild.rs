@@ -1,6 +1,5 @@
 //! `ledgerline rebuild`.
 
-use indicatif::{ProgressBar, ProgressStyle};
 use ledgerline_projections::{Options, rebuild_encrypted, tables};
 
 use crate::at_rest;
@@ -9,6 +8,7 @@ use crate::data_dir::DataDir;
 use crate::failure::Failure;
 use crate::organization::open_log_to_read;
 use crate::output::say;
+use crate::progress;
 
 /// Builds the tables anew in the shadow, compares and switches.
 pub(crate) async fn run(arguments: Rebuild) -> Result<(), Failure> {
@@ -25,7 +25,7 @@ pub(crate) async fn run(arguments: Rebuild) -> Result<(), Failure> {
         let log = open_log_to_read(&data, &known)?;
         let dir = data.organization_dir(known.org_id).join("tables");
         let cipher = at_rest::cipher(&data, known.org_id)?;
-        let bar = progress_bar();
+        let bar = progress::events();
         let shown = bar.clone();
         let rebuilt = tokio::task::spawn_blocking(move || {
             rebuild_encrypted(&*log, &dir, Options::default(), cipher, |at, head| {
@@ -65,14 +65,4 @@ pub(crate) async fn run(arguments: Rebuild) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::software(format!("tables differed from their rebuild: {}", differ.join(", "))))
-}
-
-fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} events  {per_sec}  {eta} left")
-    {
-        bar.set_style(style);
-    }
-    bar
 }

@@ -285,12 +285,15 @@ fn what_is_encrypted_is_published_in_clear_only_on_demand() {
     fs::write(&settings, "organizations = [\"calls\"]\n[encryption]\nat_rest = true\n")
         .expect("written");
     assert_eq!(Server::start(Path::new(&data), Some(&settings)).stop(), 0);
-    place.import(&data, 0..CALLS);
     let to = place.text("lake");
-    let refused = run(&["tables", "publish", "--data", &data, "--to", &to]);
-    assert_eq!(refused.code, 65, "{refused:?}");
-    assert!(refused.err.contains("--in-clear"), "{refused:?}");
-    assert!(!files(&place.path("lake")).iter().any(|it| it.ends_with("current.json")));
+    // First with rows in memory only, then with files.
+    for calls in [0..3, 3..CALLS] {
+        place.import(&data, calls);
+        let refused = run(&["tables", "publish", "--data", &data, "--to", &to]);
+        assert_eq!(refused.code, 65, "{refused:?}");
+        assert!(refused.err.contains("--in-clear"), "{refused:?}");
+        assert!(!files(&place.path("lake")).iter().any(|it| it.ends_with("current.json")));
+    }
     place.publish(&data, &["--in-clear"]);
     check(&place, &data);
 }

@@ -11,12 +11,13 @@ use uuid::Uuid;
 
 use crate::column::Json;
 use crate::fold::{At, Fold, text};
+use crate::hashed::Hashed;
 use crate::tables::{ConfigEntity, ConfigHistory};
 
 /// The configuration in force.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Config {
-    names: BTreeMap<Uuid, Arc<str>>,
+    names: Hashed<Uuid, Arc<str>>,
     pub(super) queues: BTreeMap<QueueId, QueueConfig>,
 }
 

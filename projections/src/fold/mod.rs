@@ -37,7 +37,8 @@ use crate::fold::agent_interval::Settled;
 use crate::fold::config::Config;
 use crate::fold::interaction::Interaction;
 pub(crate) use crate::fold::settle::Final;
-use crate::hot::{Appended, Keyed, Sink};
+use crate::hashed::Hashed;
+use crate::hot::{Appended, Keyed, KeyedInOrder, Sink};
 use crate::retention::Retention;
 use crate::tables::{
     AccessLog, AgentActivity, AgentInterval, AgentLive, AgentSession, Callback, CampaignContact,
@@ -62,14 +63,14 @@ pub(crate) struct Tables {
     pub(crate) config_history: Keyed<ConfigHistory>,
     pub(crate) customer_activity: Keyed<CustomerActivity>,
     pub(crate) customer_session: Keyed<CustomerSession>,
-    pub(crate) entry_point_interval: Keyed<EntryPointInterval>,
+    pub(crate) entry_point_interval: KeyedInOrder<EntryPointInterval>,
     pub(crate) feedback: Keyed<Feedback>,
     pub(crate) flow_trace: Keyed<FlowTrace>,
     pub(crate) message: Keyed<Message>,
     pub(crate) metric_definition: Keyed<MetricDefinition>,
     pub(crate) monitor_session: Keyed<MonitorSession>,
     pub(crate) offer: Keyed<Offer>,
-    pub(crate) queue_interval: Keyed<QueueInterval>,
+    pub(crate) queue_interval: KeyedInOrder<QueueInterval>,
     pub(crate) queue_leg: Keyed<QueueLeg>,
     pub(crate) queue_live: Keyed<QueueLive>,
     pub(crate) recording: Keyed<Recording>,
@@ -94,7 +95,7 @@ pub(crate) struct Fold {
     pub(crate) position: Position,
     pub(crate) tables: Tables,
     config: Config,
-    interactions: BTreeMap<InteractionId, Interaction>,
+    interactions: Hashed<InteractionId, Interaction>,
     agents: BTreeMap<UserId, Agent>,
     teams: BTreeMap<TeamId, TeamCount>,
     /// Waiting legs by entry.
@@ -134,7 +135,7 @@ impl Fold {
             position: Position::START,
             tables: Tables::default(),
             config: Config::default(),
-            interactions: BTreeMap::new(),
+            interactions: Hashed::default(),
             agents: BTreeMap::new(),
             teams: BTreeMap::new(),
             waiting: BTreeMap::new(),

@@ -46,7 +46,8 @@ impl Fold {
     /// Interactions that are over in every respect and were not touched after `settled`.
     fn settled_interactions(&self, settled: Position) -> BTreeSet<InteractionId> {
         self.interactions
-            .iter()
+            .in_order()
+            .into_iter()
             .filter(|(id, interaction)| {
                 let ended = self
                     .tables

@@ -1,6 +1,8 @@
 //! The tables: one file each, a typed row from which definition and columns follow.
 
 use std::cmp::Ordering;
+use std::fmt::Debug;
+use std::hash::Hash;
 
 use ledgerline_schemas::Position;
 use serde::Serialize;
@@ -12,7 +14,7 @@ use crate::table::{Row, TableDef};
 /// A row in its typed form.
 pub(crate) trait TableRow: Clone + PartialEq + Serialize + DeserializeOwned {
     /// The key columns.
-    type Key: Ord + Clone + Serialize + DeserializeOwned;
+    type Key: Ord + Hash + Clone + Debug + Serialize + DeserializeOwned;
     /// The table.
     const DEF: &'static TableDef;
     /// The key.

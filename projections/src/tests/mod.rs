@@ -14,6 +14,7 @@ mod retention_files;
 mod rows;
 mod running;
 mod script;
+mod splice;
 mod storage;
 mod totals;
 mod underway;
