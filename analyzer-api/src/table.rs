@@ -10,6 +10,7 @@ use datafusion::common::DFSchema;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
@@ -52,9 +53,7 @@ impl SnapshotTable {
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let source = ParquetSource::new(Arc::clone(&self.schema))
-            .with_pushdown_filters(true)
-            .with_reorder_filters(true);
+        let source = source(state, &self.schema)?;
         let whole = self.table.cold.iter().filter(|file| file.until.is_none());
         let files = file_groups(state, whole)?;
         let config = FileScanConfigBuilder::new(tables_url()?, Arc::new(source))
@@ -91,9 +90,7 @@ impl SnapshotTable {
         let schema = Arc::new(Schema::new(fields));
         let until = i64::try_from(until.0).unwrap_or(i64::MAX);
         let is_then = ident(COMMIT_COLUMN).lt_eq(lit(until));
-        let source = ParquetSource::new(Arc::clone(&schema))
-            .with_pushdown_filters(true)
-            .with_reorder_filters(true);
+        let source = source(state, &schema)?;
         let mut columns = match projection {
             Some(columns) => columns.clone(),
             None => (0..commit).collect(),
@@ -116,6 +113,20 @@ impl SnapshotTable {
         });
         Ok(Arc::new(ProjectionExec::try_new(kept.collect::<Vec<_>>(), filtered)?))
     }
+}
+
+/// How files of a schema are read. What their footers say is kept between queries: files never change, and reading
+/// the page indexes of all files of a table is most of the work of a query that needs little of it.
+fn source(state: &dyn Session, schema: &SchemaRef) -> Result<ParquetSource> {
+    let runtime = state.runtime_env();
+    let store = runtime.object_store(tables_url()?)?;
+    let footers = runtime.cache_manager.get_file_metadata_cache();
+    Ok(ParquetSource::new(Arc::clone(schema))
+        .with_pushdown_filters(true)
+        .with_reorder_filters(true)
+        .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
+            store, footers,
+        ))))
 }
 
 /// Files dealt out to as many groups as are read at a time.
