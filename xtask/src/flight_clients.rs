@@ -25,7 +25,7 @@ pub(crate) fn flight_clients(arguments: &[String]) -> Result<(), String> {
         Some(binary) => PathBuf::from(binary),
         None => {
             // As the tests build it, so that dependencies are built once.
-            let features = crate::verbs::ENGINES;
+            let features = crate::verbs::FEATURES;
             step("cargo", &["build", "--workspace", "--bins", "--tests", "--features", features])?;
             target.join("debug/ledgerline")
         }

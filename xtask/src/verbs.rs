@@ -13,7 +13,7 @@ pub(crate) fn test() -> Result<(), String> {
     check()?;
     deny::deny(&[])?;
     // One profile for everything: dependencies are built once. The end-to-end tests run the binary.
-    let engines = ["--workspace", "--features", ENGINES];
+    let engines = ["--workspace", "--features", FEATURES];
     let with = |list: &[&'static str]| [list, &engines].concat();
     step("cargo", &with(&["build", "--bins", "--tests"]))?;
     if exists("cargo-nextest") {
@@ -26,13 +26,14 @@ pub(crate) fn test() -> Result<(), String> {
     }
 }
 
-/// The engines under the log, off by default and tested all the same.
-pub(crate) const ENGINES: &str = "ledgerline/engine-kurrentdb,ledgerline/engine-fluvio";
+/// Stores that speak S3 and the engines under the log, off by default and tested all the same.
+pub(crate) const FEATURES: &str =
+    "ledgerline/s3,ledgerline/engine-kurrentdb,ledgerline/engine-fluvio";
 
 /// Formatting and lints.
 pub(crate) fn check() -> Result<(), String> {
     step("cargo", &["fmt", "--all", "--check"])?;
-    let list = ["clippy", "--workspace", "--all-targets", "--features", ENGINES, "--quiet"];
+    let list = ["clippy", "--workspace", "--all-targets", "--features", FEATURES, "--quiet"];
     step("cargo", &[&list[..], &["--", "-D", "warnings"]].concat())
 }
 
@@ -69,7 +70,7 @@ pub(crate) fn agree(arguments: &[String]) -> Result<(), String> {
         .parse()
         .map_err(|error| format!("--minutes: {error}"))?;
     // As the tests are built, so that dependencies are built once.
-    let engines = ["--workspace", "--features", ENGINES];
+    let engines = ["--workspace", "--features", FEATURES];
     step("cargo", &[&["build", "--bins"], &engines[..]].concat())?;
     let test = ["--test", "agree", "--", "--nocapture"];
     let mut run = command("cargo", &[&["test"], &engines[..], &test[..]].concat());

@@ -99,7 +99,7 @@ fn binary(arguments: &[String]) -> Result<PathBuf, String> {
     // As the tests build it, so that dependencies are built once.
     step(
         "cargo",
-        &["build", "--workspace", "--bins", "--tests", "--features", crate::verbs::ENGINES],
+        &["build", "--workspace", "--bins", "--tests", "--features", crate::verbs::FEATURES],
     )?;
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
