@@ -38,6 +38,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Questions take and give back large buffers all the time: see docs/adr/0037-allocator.md.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 use cli::{Cli, Verb};
 use failure::Failure;
 

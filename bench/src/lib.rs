@@ -2,3 +2,8 @@
 
 pub mod calls;
 pub mod scale;
+
+/// The allocator of the product.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
