@@ -175,8 +175,6 @@ impl SqlSession {
             .with_target_partitions(engine.limits().threads.max(1));
         let options = config.options_mut();
         options.sql_parser.dialect = Dialect::PostgreSQL;
-        // Tools that show the first rows of a query put it into one of their own, with the limit there.
-        options.sql_parser.enable_subquery_sort_elimination = false;
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
         options.execution.time_zone = Some("UTC".to_owned());

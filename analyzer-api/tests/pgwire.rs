@@ -436,35 +436,3 @@ async fn arrays_and_truths_in_text() {
     let wrong = client.simple_query("SELECT 1 FROM (VALUES (true)) t(x) WHERE x = 'maybe'").await;
     assert!(wrong.is_err());
 }
-
-#[tokio::test]
-async fn a_query_within_another_keeps_its_order() {
-    let server = server().await;
-    let client = server.connect("acme-analyst").await;
-    for (sql, expected) in [
-        (
-            "SELECT n FROM (SELECT * FROM generate_series(1, 9) t(n) ORDER BY n % 3, n DESC) q",
-            "9 6 3 7 4 1 8 5 2",
-        ),
-        (
-            "SELECT n + 1 FROM (SELECT * FROM generate_series(1, 9) t(n) ORDER BY n DESC) q WHERE n < 8 LIMIT 3",
-            "8 7 6",
-        ),
-        (
-            "WITH q AS (SELECT * FROM generate_series(1, 9) t(n) ORDER BY n DESC) SELECT n FROM q LIMIT 2",
-            "9 8",
-        ),
-        // Another order outside is the one that counts.
-        (
-            "SELECT n FROM (SELECT * FROM generate_series(1, 9) t(n) ORDER BY n DESC) q ORDER BY n LIMIT 2",
-            "1 2",
-        ),
-    ] {
-        let rows = client.simple_query(sql).await.unwrap();
-        let cells = rows.iter().filter_map(|it| match it {
-            SimpleQueryMessage::Row(row) => row.get(0),
-            _ => None,
-        });
-        assert_eq!(cells.collect::<Vec<_>>().join(" "), expected, "{sql}");
-    }
-}
