@@ -39,6 +39,8 @@ pub(crate) enum Verb {
     Config(Config),
     /// Ask a SQL question.
     Sql(Sql),
+    /// Watch queues, agents and contacts of a running server in the terminal, live.
+    Top(crate::command::top::Top),
     /// Run a report: a table, a spreadsheet, a drawing.
     Report(Report),
     /// Show the history of one interaction, step by step.

@@ -15,6 +15,7 @@ mod engine;
 mod event_house;
 mod failure;
 mod keys;
+mod live;
 mod logging;
 mod oidc;
 mod ops;
@@ -73,6 +74,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Demo(arguments) => demo::run(arguments).await,
             Verb::Config(arguments) => command::config::run(arguments).await,
             Verb::Sql(arguments) => command::sql::run(arguments).await,
+            Verb::Top(arguments) => command::top::run(arguments).await,
             Verb::Report(arguments) => command::report::run(arguments).await,
             Verb::Replay(arguments) => command::replay::run(arguments).await,
             Verb::Rebuild(arguments) => command::rebuild::run(arguments).await,

@@ -45,6 +45,8 @@ pub(crate) struct Keyed<T: TableRow, S = Hashed<<T as TableRow>::Key, usize>> {
     chunks: Vec<Chunk<T>>,
     /// Keys changed since the last snapshot, if the table is live.
     changed: BTreeSet<T::Key>,
+    /// Keys, as text, of rows that were taken out since the last snapshot, if the table is live.
+    gone: BTreeSet<Arc<str>>,
     shown: Arc<BTreeMap<Arc<str>, Row>>,
 }
 
@@ -65,6 +67,7 @@ impl<T: TableRow, S: Slots<T::Key>> Default for Keyed<T, S> {
             slots: S::default(),
             chunks: Vec::new(),
             changed: BTreeSet::new(),
+            gone: BTreeSet::new(),
             shown: Arc::default(),
         }
     }
@@ -168,6 +171,39 @@ impl<T: TableRow, S: Slots<T::Key>> Keyed<T, S> {
         true
     }
 
+    /// Takes out the row of a key, if there is one; the last row gets its slot.
+    pub(crate) fn remove(&mut self, sink: &mut Sink, key: &T::Key) {
+        let Some(slot) = self.slots.take(key) else { return };
+        let Some(last) = self.pop() else { return };
+        let row = if self.slots.slot(&last.key()).is_none() {
+            last
+        } else {
+            self.slots.put(last.key(), slot);
+            match self.row_mut(slot) {
+                Some(row) => std::mem::replace(row, last),
+                None => return,
+            }
+        };
+        let before = row.row();
+        if T::DEF.live {
+            self.gone.insert(key_text(T::DEF, &before).into());
+        }
+        if sink.heard {
+            sink.push_gone::<T>(before);
+        }
+    }
+
+    /// Takes out the row in the last slot.
+    fn pop(&mut self) -> Option<T> {
+        let chunk = self.chunks.last_mut()?;
+        chunk.batch = None;
+        let row = chunk.rows.pop();
+        if chunk.rows.is_empty() {
+            self.chunks.pop();
+        }
+        row
+    }
+
     /// Takes out the rows that `is_final` names, for a cold file.
     pub(crate) fn evict(&mut self, is_final: impl Fn(&T) -> bool) -> Vec<T> {
         let is_final: Vec<bool> = self.rows().map(is_final).collect();
@@ -201,6 +237,9 @@ impl<T: TableRow, S: Slots<T::Key>> Keyed<T, S> {
         &mut self,
         schema: &SchemaRef,
     ) -> Result<Arc<[RecordBatch]>, ProjectionError> {
+        for key in std::mem::take(&mut self.gone) {
+            Arc::make_mut(&mut self.shown).remove(&key);
+        }
         for key in std::mem::take(&mut self.changed) {
             let Some(row) = self.get(&key).map(T::row) else { continue };
             Arc::make_mut(&mut self.shown).insert(key_text(T::DEF, &row).into(), row);
@@ -287,6 +326,19 @@ impl Sink {
             key: key_text(T::DEF, &after).into(),
             before,
             after: Some(after),
+            position: self.position,
+        });
+    }
+}
+
+impl Sink {
+    /// A row is gone.
+    fn push_gone<T: TableRow>(&mut self, before: Row) {
+        self.changes.push(RowChange {
+            table: T::DEF,
+            key: key_text(T::DEF, &before).into(),
+            before: Some(before),
+            after: None,
             position: self.position,
         });
     }

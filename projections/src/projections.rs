@@ -28,7 +28,7 @@ pub struct Options {
     /// Rows of what is over are final when no event touched them for so many positions; an event that
     /// comes later still appears in `event_log` only.
     pub settle_positions: u64,
-    /// Longest time between two snapshots while events keep coming; fifty times as long while the tables
+    /// Longest time between two snapshots while events keep coming; twenty times as long while the tables
     /// are more than 20,000 events behind the log.
     pub publish_interval: Duration,
     /// Room for states of the folds beside the newest two, bytes: the more there are, the shorter is the way

@@ -32,7 +32,7 @@ const PAGE_EVENTS: usize = 512;
 /// So many events behind, a snapshot is of the past whatever is done: getting on comes first.
 const FAR_BEHIND_EVENTS: u64 = 20_000;
 /// So many times rarer are snapshots then.
-const FAR_BEHIND_RARER: u32 = 50;
+const FAR_BEHIND_RARER: u32 = 20;
 
 /// The fold and everything its thread needs.
 #[derive(Debug)]

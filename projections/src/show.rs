@@ -61,7 +61,7 @@ impl<T: TableRow> Shown for Appended<T> {
 }
 
 impl Tables {
-    fn all(&mut self) -> [&mut dyn Shown; 27] {
+    fn all(&mut self) -> [&mut dyn Shown; 33] {
         [
             &mut self.access_log,
             &mut self.agent_activity,
@@ -75,9 +75,13 @@ impl Tables {
             &mut self.customer_activity,
             &mut self.customer_session,
             &mut self.entry_point_interval,
+            &mut self.entry_point_live,
             &mut self.event_log,
             &mut self.feedback,
+            &mut self.flow_live,
             &mut self.flow_trace,
+            &mut self.interaction_live,
+            &mut self.interval_current,
             &mut self.message,
             &mut self.metric_definition,
             &mut self.monitor_session,
@@ -90,6 +94,8 @@ impl Tables {
             &mut self.routing_candidate,
             &mut self.routing_decision,
             &mut self.routing_order,
+            &mut self.site_live,
+            &mut self.team_live,
         ]
     }
 }
@@ -120,7 +126,13 @@ pub(crate) fn snapshot(
     }
     let live = BTreeMap::from([
         (tables::AgentLive::DEF.name, fold.tables.agent_live.shown()),
+        (tables::EntryPointLive::DEF.name, fold.tables.entry_point_live.shown()),
+        (tables::FlowLive::DEF.name, fold.tables.flow_live.shown()),
+        (tables::InteractionLive::DEF.name, fold.tables.interaction_live.shown()),
+        (tables::IntervalCurrent::DEF.name, fold.tables.interval_current.shown()),
         (tables::QueueLive::DEF.name, fold.tables.queue_live.shown()),
+        (tables::SiteLive::DEF.name, fold.tables.site_live.shown()),
+        (tables::TeamLive::DEF.name, fold.tables.team_live.shown()),
     ]);
     Ok(Snapshot { org_id: fold.org_id, position: fold.position, epoch, tables, live })
 }

@@ -14,6 +14,8 @@ pub(crate) trait Slots<K: Ord + Clone>: Debug + Default {
     fn slot(&self, key: &K) -> Option<usize>;
     /// Notes the slot of a key.
     fn put(&mut self, key: K, slot: usize);
+    /// Forgets a key; gives its slot.
+    fn take(&mut self, key: &K) -> Option<usize>;
     /// Gives every slot its new number; a key without one goes.
     fn renumber(&mut self, new: impl Fn(usize) -> Option<usize>);
     /// All keys with their slots, in the order of the keys: equal tables give equal bytes.
@@ -27,6 +29,10 @@ impl<K: Ord + Clone + Hash + Debug> Slots<K> for Hashed<K, usize> {
 
     fn put(&mut self, key: K, slot: usize) {
         self.insert(key, slot);
+    }
+
+    fn take(&mut self, key: &K) -> Option<usize> {
+        self.remove(key)
     }
 
     fn renumber(&mut self, new: impl Fn(usize) -> Option<usize>) {
@@ -45,6 +51,10 @@ impl<K: Ord + Clone + Debug> Slots<K> for BTreeMap<K, usize> {
 
     fn put(&mut self, key: K, slot: usize) {
         self.insert(key, slot);
+    }
+
+    fn take(&mut self, key: &K) -> Option<usize> {
+        self.remove(key)
     }
 
     fn renumber(&mut self, new: impl Fn(usize) -> Option<usize>) {

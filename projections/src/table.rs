@@ -62,7 +62,7 @@ pub struct TableDef {
     pub key: &'static [&'static str],
     /// Names of the columns by which the rows of a cold file are sorted.
     pub sort: &'static [&'static str],
-    /// True for `queue_live` and `agent_live`: present state, never cold.
+    /// Whether it holds the present alone: never cold, and a dataset of real time.
     pub live: bool,
 }
 

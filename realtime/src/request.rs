@@ -37,7 +37,7 @@ pub enum Request {
 pub struct Subscribe {
     /// The client's name for it, unique in the connection: 1 to 64 bytes.
     pub id: String,
-    /// `queue_live`, `agent_live` or `events`.
+    /// A live table or `events`.
     pub dataset: String,
     /// Which rows, or which events.
     pub filter: Json,

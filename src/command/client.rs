@@ -35,6 +35,11 @@ impl Server {
         Ok(Some(Self { client: Client::new(), base, token }))
     }
 
+    /// A server by its address.
+    pub(crate) fn at(base: &str, token: &str) -> Self {
+        Self { client: Client::new(), base: base.to_owned(), token: token.to_owned() }
+    }
+
     /// Sends text; as [`Server::ask`].
     pub(crate) async fn send_text(&self, path: &str, text: String) -> Result<Response, Failure> {
         let request = self.request(Method::POST, path).header("content-type", "text/plain");

@@ -20,4 +20,5 @@ pub(crate) mod serve;
 pub(crate) mod sql;
 pub(crate) mod tables;
 pub(crate) mod token;
+pub(crate) mod top;
 pub(crate) mod verify;

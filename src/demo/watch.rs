@@ -4,51 +4,32 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use futures::{SinkExt as _, StreamExt as _};
 use ledgerline_simulation::Tally;
-use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::figures::{Counts, Door};
 use crate::failure::Failure;
+use crate::live::{Dataset, Live};
 
-type Socket =
-    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+/// The dataset the line is made of.
+const DATASET: &str = "queue_live";
 
-/// The rows of `queue_live` by key, kept current by frames.
-#[derive(Debug, Default)]
-struct Rows(BTreeMap<String, Value>);
+/// The rows of `queue_live`.
+struct Rows<'a>(Vec<&'a Value>);
 
-impl Rows {
-    fn put(&mut self, row: &Value) {
-        if let Some(key) = row.get("queue_id").and_then(Value::as_str) {
-            self.0.insert(key.to_owned(), row.clone());
-        }
-    }
-
-    fn take(&mut self, frame: &Value) {
-        let list =
-            |name: &str| frame.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-        for row in list("rows").iter().chain(&list("upserts")) {
-            self.put(row);
-        }
-        for gone in list("deletes") {
-            let key = gone.as_str().or_else(|| gone.get("queue_id").and_then(Value::as_str));
-            if let Some(key) = key {
-                self.0.remove(key);
-            }
-        }
+impl<'a> Rows<'a> {
+    fn of(live: &'a Live) -> Self {
+        Self(live.dataset(DATASET).into_iter().flat_map(Dataset::rows).collect())
     }
 
     fn sum(&self, column: &str) -> i64 {
-        self.0.values().filter_map(|row| row.get(column).and_then(Value::as_i64)).sum()
+        self.0.iter().filter_map(|row| row.get(column).and_then(Value::as_i64)).sum()
     }
 
     fn counts(&self) -> BTreeMap<String, Counts> {
         let mut channels: BTreeMap<String, Counts> = BTreeMap::new();
-        for row in self.0.values() {
+        for row in &self.0 {
             let int = |name: &str| row.get(name).and_then(Value::as_i64).unwrap_or(0);
             let channel = row.get("channel_type").and_then(Value::as_str).unwrap_or_default();
             let counts = channels.entry(channel.to_owned()).or_default();
@@ -62,48 +43,17 @@ impl Rows {
     }
 }
 
-async fn subscribe(door: &Door) -> Result<Socket, Failure> {
-    let url = format!("{}/v1/realtime", door.base.replacen("http", "ws", 1));
-    let mut request = url.into_client_request().map_err(Failure::software)?;
-    let value = format!("Bearer {}", door.token).parse().map_err(Failure::software)?;
-    request.headers_mut().insert("authorization", value);
-    let (mut socket, _) =
-        tokio_tungstenite::connect_async(request).await.map_err(Failure::unavailable)?;
-    let wanted = json!({"type": "subscribe", "id": "demo", "dataset": "queue_live", "max_hz": 2.0});
-    socket.send(Message::text(wanted.to_string())).await.map_err(Failure::unavailable)?;
-    Ok(socket)
-}
-
-async fn frame(socket: &mut Socket) -> Result<Value, Failure> {
-    loop {
-        match socket.next().await {
-            Some(Ok(Message::Text(text))) => {
-                return serde_json::from_str(&text).map_err(Failure::unavailable);
-            }
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(Failure::unavailable(error)),
-            None => return Err(Failure::unavailable("the live socket closed")),
-        }
-    }
-}
-
-fn kind(frame: &Value) -> &str {
-    frame.get("type").and_then(Value::as_str).unwrap_or_default()
+async fn subscribe(door: &Door) -> Result<Live, Failure> {
+    Live::open(&door.base, &door.token, &[DATASET], 2.0).await
 }
 
 /// The totals of a fresh snapshot of `queue_live`, by channel.
 pub(super) async fn snapshot(door: &Door) -> Result<BTreeMap<String, Counts>, Failure> {
-    let mut socket = subscribe(door).await?;
-    let mut rows = Rows::default();
-    loop {
-        let frame = frame(&mut socket).await?;
-        rows.take(&frame);
-        match kind(&frame) {
-            "snapshot_end" => return Ok(rows.counts()),
-            "error" => return Err(Failure::unavailable(format!("live subscription: {frame}"))),
-            _ => {}
-        }
+    let mut live = subscribe(door).await?;
+    while !live.is_whole() {
+        live.next().await?;
     }
+    Ok(Rows::of(&live).counts())
 }
 
 /// Shows one line of figures until `stop`.
@@ -114,16 +64,14 @@ pub(super) async fn show(door: Door, tally: Tally, stop: CancellationToken) {
     } else {
         Duration::from_secs(10)
     });
-    let mut rows = Rows::default();
-    let Ok(mut socket) = subscribe(&door).await else { return };
+    let Ok(mut live) = subscribe(&door).await else { return };
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            frame = frame(&mut socket) => match frame {
-                Ok(frame) => rows.take(&frame),
-                Err(_) => break,
+            taken = live.next() => if taken.is_err() {
+                break;
             },
-            _ = ticks.tick() => line(&rows, &tally, terminal),
+            _ = ticks.tick() => line(&Rows::of(&live), &tally, terminal),
         }
     }
     if terminal {
@@ -131,7 +79,7 @@ pub(super) async fn show(door: Door, tally: Tally, stop: CancellationToken) {
     }
 }
 
-fn line(rows: &Rows, tally: &Tally, terminal: bool) {
+fn line(rows: &Rows<'_>, tally: &Tally, terminal: bool) {
     let totals = tally.totals();
     let text = format!(
         "waiting {:>3}  connected {:>3}  available agents {:>2} | offered {:>5}  answered {:>5}  \
@@ -139,7 +87,7 @@ fn line(rows: &Rows, tally: &Tally, terminal: bool) {
         rows.sum("in_queue_now"),
         rows.sum("connected_now"),
         rows.0
-            .values()
+            .iter()
             .filter_map(|row| row.get("available_agents").and_then(Value::as_i64))
             .max()
             .unwrap_or(0),

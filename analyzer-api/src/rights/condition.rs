@@ -23,6 +23,12 @@ pub(super) fn of(test: Test, limited: &Limited, beside: &Tables) -> Result<Expr>
             or_none_if(column, one_of(column, &limited.queues), or_none)
         }
         Test::EntryPoint { column } => one_of(column, &limited.entry_points),
+        Test::QueueOrEntryPoint { queue, entry_point } => {
+            let without = ident(queue).is_null().and(one_of(entry_point, &limited.entry_points));
+            ident(queue).is_not_null().and(one_of(queue, &limited.queues)).or(without)
+        }
+        Test::WholeSite { column } if limited.teams.is_all() => one_of(column, &limited.sites),
+        Test::WholeSite { .. } => lit(false),
         Test::Staff { team, site, nobody_yet } => staff(limited, team, site, nobody_yet),
         Test::Interaction { column, or_none: false } => {
             in_subquery(ident(column), Arc::new(interactions(limited, beside)?))

@@ -101,6 +101,10 @@ impl<'a> Questions<'a> {
                 );
                 format!("coalesce({a}, 0) + 1 > coalesce({b}, 0)")
             }
+            // Counts of the present have no time.
+            6 if Self::columns(source, &[ColumnType::Time]).is_empty() => {
+                format!("{} between 3 and 30", self.column(source, &[ColumnType::Int]))
+            }
             6 => {
                 let column = self.column(source, &[ColumnType::Time]);
                 format!("{column} between '2023-11-14T23:00:00Z' and '2023-11-15T01:00:00Z'")

@@ -250,13 +250,15 @@ impl<'a> Oracle<'a> {
     /// Whether a table is there.
     pub(crate) fn sees(&self, table: &str) -> bool {
         let module = match table {
-            "queue_live" | "agent_live" => "live",
+            "queue_live" | "agent_live" | "team_live" | "site_live" | "interaction_live"
+            | "entry_point_live" | "flow_live" | "interval_current" => "live",
             "config_entity" | "config_history" | "retention_status" => "configuration",
             "access_log" | "event_log" => "audit",
             _ => "analyzer",
         };
         let whole_only =
-            ["access_log", "event_log", "retention_status", "routing_decision"].contains(&table);
+            ["access_log", "event_log", "flow_live", "retention_status", "routing_decision"]
+                .contains(&table);
         self.profile.modules.as_ref().is_none_or(|open| open.contains(module))
             && (!whole_only || self.profile.all())
     }
@@ -270,9 +272,19 @@ impl<'a> Oracle<'a> {
         let of_interaction = self.interaction(row.text("interaction_id"));
         match table.name {
             "queue_leg" => self.leg(&row),
-            "queue_interval" | "queue_live" => self.queue(&row),
-            "entry_point_interval" => has(&self.profile.entry_points, row.text("entry_point_id")),
-            "agent_interval" | "agent_live" | "agent_session" => self.staff_of(&row),
+            "queue_interval" | "queue_live" | "interval_current" => self.queue(&row),
+            "entry_point_interval" | "entry_point_live" => {
+                has(&self.profile.entry_points, row.text("entry_point_id"))
+            }
+            "agent_interval" | "agent_live" | "agent_session" | "team_live" => self.staff_of(&row),
+            "site_live" => {
+                self.profile.teams.is_none() && has(&self.profile.sites, row.text("site_id"))
+            }
+            "interaction_live" => {
+                let from = || has(&self.profile.entry_points, row.text("entry_point_id"));
+                let here = if row.text("queue_id").is_some() { self.queue(&row) } else { from() };
+                here && self.staff_or_nobody(&row)
+            }
             "agent_activity" => self.staff_of(&row) && self.queue_or_none(&row),
             "offer" => self.queue(&row) && self.staff_of(&row),
             "routing_candidate" => self.queue(&row) && self.staff(row.text("team_id"), None),

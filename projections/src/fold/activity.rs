@@ -35,6 +35,9 @@ impl Fold {
         let previous_state = interaction.stage;
         let next_state = step.next.unwrap_or(previous_state);
         let before = interaction.step.replace(at.header.id);
+        if next_state != previous_state {
+            interaction.stage_since = at.header.time;
+        }
         interaction.stage = next_state;
         interaction.steps += 1;
         interaction.touched = at.header.position;
@@ -85,6 +88,7 @@ impl Fold {
             });
         }
         self.tables.customer_activity.put(at.sink, row);
+        self.touched(id);
         if next_state != previous_state {
             self.session(at, id, |row| row.state = next_state);
         }
@@ -97,6 +101,8 @@ impl Fold {
         id: InteractionId,
         change: impl FnOnce(&mut CustomerSession),
     ) {
-        self.tables.customer_session.change(at.sink, &id, change);
+        if self.tables.customer_session.change(at.sink, &id, change) {
+            self.touched(id);
+        }
     }
 }

@@ -86,14 +86,6 @@ struct Held {
     session: Option<AgentSessionId>,
 }
 
-/// Agents of a team.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct TeamCount {
-    pub(super) logged_on: i64,
-    /// Of those, available with nothing in hand.
-    pub(super) available: i64,
-}
-
 const fn activity_state(state: AgentStateName) -> Option<AgentActivityState> {
     match state {
         AgentStateName::Available => Some(AgentActivityState::Available),
@@ -471,6 +463,8 @@ impl Fold {
             valid_from_position: shown.map_or(Position::START, |row| row.valid_from_position),
         };
         if shown != Some(&row) {
+            let before = shown.cloned();
+            self.staff_counted(at, before.as_ref(), &row);
             self.tables.agent_live.put(at.sink, row);
         }
     }

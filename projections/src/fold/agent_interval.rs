@@ -222,6 +222,7 @@ impl Fold {
     pub(super) fn border_reached(&mut self, at: &mut At<'_>) {
         let quarter = interval_start(at.time());
         self.border = quarter.plus_ms(INTERVAL_MICROS.unsigned_abs() / 1_000);
+        self.intervals_over(at);
         let mut due: Vec<(UserId, Kind, Run)> = Vec::new();
         for (agent_id, agent) in &mut self.agents {
             for (kind, run) in &mut agent.runs.0 {

@@ -23,6 +23,8 @@ use crate::tables::CustomerSession;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Interaction {
     pub(super) stage: Stage,
+    /// Begin of that stage.
+    pub(super) stage_since: Timestamp,
     /// The present step.
     pub(super) step: Option<EventId>,
     /// Steps so far.
@@ -141,6 +143,7 @@ impl Fold {
             it.interaction_id,
             Interaction {
                 stage: Stage::New,
+                stage_since: at.time(),
                 step: None,
                 steps: 0,
                 last_leg: None,
@@ -157,6 +160,9 @@ impl Fold {
         );
         self.step(at, it.interaction_id, Step { reason: it.reason.as_deref(), ..Step::default() });
         self.entry_point(at, it.entry_point_id, |row| row.created += 1);
+        if let Some(entry_point_id) = it.entry_point_id {
+            self.entry_point_live(at, entry_point_id, |row| row.created += 1);
+        }
     }
 
     pub(super) fn interaction_priority_set(
@@ -215,6 +221,12 @@ impl Fold {
         });
         let step = Step { next: Some(Stage::Ivr), flow_id: Some(it.flow_id), ..Step::default() };
         self.step(at, it.interaction_id, step);
+        if self.interactions.contains_key(&it.interaction_id) {
+            self.flow_live(at, it.flow_id, |row| {
+                row.started += 1;
+                row.flow_version = Some(it.flow_version);
+            });
+        }
     }
 
     pub(super) fn flow_ended(&mut self, at: &mut At<'_>, it: &FlowEnded) {
@@ -223,6 +235,9 @@ impl Fold {
             self.tables.customer_session.get(&it.interaction_id).and_then(|row| row.flow_id);
         let step = Step { flow_id, reason: Some(it.exit.name()), ..Step::default() };
         self.step(at, it.interaction_id, step);
+        if let Some(flow_id) = flow_id {
+            self.flow_live(at, flow_id, |row| row.ended += 1);
+        }
     }
 
     /// Adds the time in the flow run up to now, once.

@@ -192,12 +192,14 @@ impl Fold {
     /// Adds counts to the row of an interval; to a new one when there is none or it is final.
     pub(super) fn interval(&mut self, at: &mut At<'_>, key: Key, counts: &Counts) {
         let queue_name = self.config.name(key.1.uuid());
+        let quarter = self.present_quarter();
         let table = &mut self.tables.queue_interval;
         let (start, queue_id, channel_type) = key;
         let of = |position| (start, queue_id, channel_type, position);
-        match table.last_key(of(Position::START)..=of(Position(u64::MAX))).copied() {
+        let known = table.last_key(of(Position::START)..=of(Position(u64::MAX))).copied();
+        match &known {
             Some(known) => {
-                table.change(at.sink, &known, |row| {
+                table.change(at.sink, known, |row| {
                     counts.add_to(row);
                     row.queue_name.clone_from(&queue_name);
                 });
@@ -208,6 +210,21 @@ impl Fold {
                 row.queue_name = queue_name;
                 table.put(at.sink, row);
             }
+        }
+        let row = table.get(&known.unwrap_or_else(|| of(at.header.position)));
+        if let Some(row) = row.filter(|row| row.interval_start == quarter) {
+            self.tables.interval_current.put(at.sink, row.into());
+        }
+    }
+
+    /// The rows of the quarter before go.
+    pub(super) fn intervals_over(&mut self, at: &mut At<'_>) {
+        let table = &mut self.tables.interval_current;
+        let mut over: Vec<_> = table.rows().map(|row| (row.queue_id, row.channel_type)).collect();
+        // In the same order however the rows lie.
+        over.sort_unstable();
+        for key in over {
+            table.remove(at.sink, &key);
         }
     }
 

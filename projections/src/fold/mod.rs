@@ -22,7 +22,9 @@ mod queue;
 mod recording;
 mod retention;
 mod settle;
+mod staff;
 mod trace;
+mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,23 +34,26 @@ use ledgerline_schemas::id::{EntityId, InteractionId, LegId, OrgId, QueueId, Tea
 use ledgerline_schemas::{Header, Position, Recorded, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::fold::agent::{Agent, TeamCount};
+use crate::fold::agent::Agent;
 use crate::fold::agent_interval::Settled;
 use crate::fold::config::Config;
 use crate::fold::interaction::Interaction;
 pub(crate) use crate::fold::settle::Final;
+use crate::fold::staff::TeamCount;
 use crate::hashed::Hashed;
 use crate::hot::{Appended, Keyed, KeyedInOrder, Sink};
 use crate::retention::Retention;
 use crate::tables::{
     AccessLog, AgentActivity, AgentInterval, AgentLive, AgentSession, Callback, CampaignContact,
-    ConfigEntity, ConfigHistory, CustomerActivity, CustomerSession, EntryPointInterval, EventLog,
-    Feedback, FlowTrace, Message, MetricDefinition, MonitorSession, Offer, QueueInterval, QueueLeg,
-    QueueLive, Recording, RetentionStatus, RoutingCandidate, RoutingDecision, RoutingOrder,
+    ConfigEntity, ConfigHistory, CustomerActivity, CustomerSession, EntryPointInterval,
+    EntryPointLive, EventLog, Feedback, FlowLive, FlowTrace, InteractionLive, IntervalCurrent,
+    Message, MetricDefinition, MonitorSession, Offer, QueueInterval, QueueLeg, QueueLive,
+    Recording, RetentionStatus, RoutingCandidate, RoutingDecision, RoutingOrder, SiteLive,
+    TeamLive,
 };
 
 /// Changes whenever the same log would give other rows; tables of another version are built anew.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 /// The rows of every table that are in memory.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -64,8 +69,12 @@ pub(crate) struct Tables {
     pub(crate) customer_activity: Keyed<CustomerActivity>,
     pub(crate) customer_session: Keyed<CustomerSession>,
     pub(crate) entry_point_interval: KeyedInOrder<EntryPointInterval>,
+    pub(crate) entry_point_live: Keyed<EntryPointLive>,
     pub(crate) feedback: Keyed<Feedback>,
+    pub(crate) flow_live: Keyed<FlowLive>,
     pub(crate) flow_trace: Keyed<FlowTrace>,
+    pub(crate) interaction_live: Keyed<InteractionLive>,
+    pub(crate) interval_current: Keyed<IntervalCurrent>,
     pub(crate) message: Keyed<Message>,
     pub(crate) metric_definition: Keyed<MetricDefinition>,
     pub(crate) monitor_session: Keyed<MonitorSession>,
@@ -75,6 +84,8 @@ pub(crate) struct Tables {
     pub(crate) queue_live: Keyed<QueueLive>,
     pub(crate) recording: Keyed<Recording>,
     pub(crate) retention_status: Keyed<RetentionStatus>,
+    pub(crate) site_live: Keyed<SiteLive>,
+    pub(crate) team_live: Keyed<TeamLive>,
     #[serde(skip)]
     pub(crate) access_log: Appended<AccessLog>,
     #[serde(skip)]
@@ -109,6 +120,9 @@ pub(crate) struct Fold {
     own_metrics: BTreeMap<EntityId, (Arc<str>, Position)>,
     /// What is kept of the tables.
     pub(crate) retention: Arc<Retention>,
+    /// Interactions that the event being folded changed; empty between events.
+    #[serde(skip)]
+    touched: Vec<InteractionId>,
 }
 
 /// The event being folded and where its changes go.
@@ -144,6 +158,7 @@ impl Fold {
             metric_versions: BTreeMap::new(),
             own_metrics: BTreeMap::new(),
             retention: Arc::default(),
+            touched: Vec::new(),
         }
     }
 
@@ -159,6 +174,7 @@ impl Fold {
                 self.border_reached(&mut at);
             }
             self.dispatch(&mut at, &event);
+            self.touched_shown(&mut at);
         }
         self.position = recorded.header.position;
     }

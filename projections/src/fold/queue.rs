@@ -50,6 +50,10 @@ impl Fold {
         let Some(before) = self.tables.queue_leg.get(&leg_id).map(Counted::of) else { return };
         self.tables.queue_leg.change(at.sink, &leg_id, change);
         self.leg_counted(at, Some(before), leg_id);
+        if let Some(interaction_id) = self.tables.queue_leg.get(&leg_id).map(|it| it.interaction_id)
+        {
+            self.touched(interaction_id);
+        }
     }
 
     /// Corrects the figures of intervals and queues by what a leg counted before and counts now.

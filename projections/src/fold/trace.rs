@@ -61,6 +61,7 @@ impl Fold {
     }
 
     pub(super) fn flow_error(&mut self, at: &mut At<'_>, it: &FlowError) {
+        self.flow_error_counted(at, it);
         self.flow_step(at, it.interaction_id, it.run_id, &it.activity_id, |row| {
             row.error_code = Some(text(&it.code));
         });

@@ -169,6 +169,11 @@ impl Limited {
                 self.queues.has(queue) || (or_none && *queue == Value::Null)
             }
             Test::EntryPoint { column } => self.entry_points.has(value(column)),
+            Test::QueueOrEntryPoint { queue, entry_point } => match value(queue) {
+                Value::Null => self.entry_points.has(value(entry_point)),
+                queue => self.queues.has(queue),
+            },
+            Test::WholeSite { column } => self.teams.is_all() && self.sites.has(value(column)),
             Test::Staff { team, site, nobody_yet } => {
                 let (team, site) = (value(team), site.map_or(&Value::Null, value));
                 let of_site = match site {

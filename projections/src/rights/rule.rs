@@ -20,6 +20,18 @@ pub enum Test {
         /// Column of the entry point's id.
         column: &'static str,
     },
+    /// The queue in `queue` is granted; without a queue, the entry point in `entry_point`.
+    QueueOrEntryPoint {
+        /// Column of the queue's id.
+        queue: &'static str,
+        /// Column of the entry point's id.
+        entry_point: &'static str,
+    },
+    /// The site in `column` is granted with every team: the row counts all of them.
+    WholeSite {
+        /// Column of the site's id.
+        column: &'static str,
+    },
     /// Team and site are granted. Where the site is not known, the team's decides.
     Staff {
         /// Column of the team's id.
@@ -103,9 +115,17 @@ rules! {
     "customer_activity": Analyzer [OF_INTERACTION, QUEUE_OR_NONE, STAFF_OR_NOBODY],
     "customer_session": Analyzer [Test::Session],
     "entry_point_interval": Analyzer [Test::EntryPoint { column: "entry_point_id" }],
+    "entry_point_live": Live [Test::EntryPoint { column: "entry_point_id" }],
     "event_log": Audit [Test::WholeOnly],
     "feedback": Analyzer [OF_INTERACTION],
+    // Interactions of every queue and entry point are in its counts.
+    "flow_live": Live [Test::WholeOnly],
     "flow_trace": Analyzer [OF_INTERACTION],
+    "interaction_live": Live [
+        Test::QueueOrEntryPoint { queue: "queue_id", entry_point: "entry_point_id" },
+        STAFF_OR_NOBODY,
+    ],
+    "interval_current": Live [queue("queue_id")],
     "message": Analyzer [OF_INTERACTION, QUEUE_OR_NONE],
     "metric_definition": Analyzer [],
     "monitor_session": Analyzer [OF_INTERACTION],
@@ -122,4 +142,6 @@ rules! {
     // Its lists name interactions of other queues and agents of other teams.
     "routing_decision": Analyzer [Test::WholeOnly],
     "routing_order": Analyzer [queue("queue_id"), OF_INTERACTION],
+    "site_live": Live [Test::WholeSite { column: "site_id" }],
+    "team_live": Live [staff("team_id", "site_id")],
 }

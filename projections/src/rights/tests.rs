@@ -14,7 +14,7 @@ use super::{Directory, Limited, Rights, Test, rule};
 use crate::change::RowChange;
 use crate::encode::row_batch;
 use crate::snapshot::{Snapshot, TableSnapshot};
-use crate::table::{ColumnType, Dimension, Row, TableDef, Value};
+use crate::table::{ColumnDef, ColumnType, Dimension, Row, TableDef, Value};
 use crate::tables::{ALL, ConfigEntity, TableRow as _};
 
 const SITE: u128 = 1;
@@ -38,7 +38,9 @@ fn every_table_declares_to_whom_it_shows_what() {
         let columns = rule.tests.iter().flat_map(|test| match *test {
             Test::Queue { column, .. }
             | Test::EntryPoint { column }
+            | Test::WholeSite { column }
             | Test::Interaction { column, .. } => vec![column],
+            Test::QueueOrEntryPoint { queue, entry_point } => vec![queue, entry_point],
             Test::Staff { team, site, nobody_yet } => {
                 [Some(team), site, nobody_yet].into_iter().flatten().collect()
             }
@@ -60,8 +62,11 @@ fn every_table_declares_to_whom_it_shows_what() {
         // What a column says it means to access is asked, unless the whole interaction decides.
         for column in def.columns.iter().filter(|it| it.dimension != Dimension::None) {
             let is_asked = rule.tests.iter().any(|test| match *test {
-                Test::Queue { column: asked, .. } | Test::EntryPoint { column: asked } => {
-                    asked == column.name
+                Test::Queue { column: asked, .. }
+                | Test::EntryPoint { column: asked }
+                | Test::WholeSite { column: asked } => asked == column.name,
+                Test::QueueOrEntryPoint { queue, entry_point } => {
+                    queue == column.name || entry_point == column.name
                 }
                 Test::Staff { team, site, .. } => team == column.name || site == Some(column.name),
                 Test::Interaction { .. } | Test::Session | Test::WholeOnly => true,
@@ -342,4 +347,39 @@ fn matrix() -> String {
 fn tables_by_kind_of_profile_are_as_agreed_on() {
     let agreed = include_str!("matrix.txt");
     assert_eq!(matrix(), agreed, "the matrix now is:\n{}", matrix());
+}
+
+/// Rows of the live tables that have rules of their own.
+#[test]
+fn an_interaction_is_shown_by_its_queue_and_a_site_with_all_of_its_teams() {
+    let shown = |document: &Document, name: &str, cells: &[(&str, Value)]| {
+        let now = directory(&[("user_profile", PROFILE, document.clone(), true)]);
+        let limited = limited(&principal(None, Some(PROFILE)), &now);
+        let def = table(name);
+        let value = |column: &ColumnDef| {
+            let cell = cells.iter().find(|(name, _)| *name == column.name);
+            cell.map_or(Value::Null, |(_, value)| value.clone())
+        };
+        let row: Row = def.columns.iter().map(value).collect();
+        limited.grants(def, &row)
+    };
+    let id = |id: u128| Value::Text(text(id).into());
+    let some = json!({
+        "name": "P", "sites": [text(SITE)], "teams": "all", "queues": [text(QUEUE)],
+        "entry_points": [text(71)],
+    });
+    let interaction = |cells: &[(&str, Value)]| shown(&some, "interaction_live", cells);
+    assert!(interaction(&[("queue_id", id(QUEUE)), ("entry_point_id", id(72))]));
+    assert!(!interaction(&[("queue_id", id(42)), ("entry_point_id", id(71))]));
+    assert!(interaction(&[("entry_point_id", id(71))]));
+    assert!(!interaction(&[("entry_point_id", id(72))]) && !interaction(&[]));
+    let elsewhere = [("queue_id", id(QUEUE)), ("agent_id", id(1)), ("site_id", id(99))];
+    assert!(!interaction(&elsewhere), "an agent of another site has it");
+
+    assert!(shown(&some, "site_live", &[("site_id", id(SITE))]));
+    assert!(!shown(&some, "site_live", &[("site_id", id(99))]));
+    assert!(!shown(&some, "flow_live", &[("flow_id", id(1))]));
+    let mut one_team = some.clone();
+    one_team["teams"] = json!([text(TEAM)]);
+    assert!(!shown(&one_team, "site_live", &[("site_id", id(SITE))]));
 }

@@ -140,9 +140,13 @@ pub(crate) mod config_history;
 pub(crate) mod customer_activity;
 pub(crate) mod customer_session;
 pub(crate) mod entry_point_interval;
+pub(crate) mod entry_point_live;
 pub(crate) mod event_log;
 pub(crate) mod feedback;
+pub(crate) mod flow_live;
 pub(crate) mod flow_trace;
+pub(crate) mod interaction_live;
+pub(crate) mod interval_current;
 pub(crate) mod message;
 pub(crate) mod metric_definition;
 pub(crate) mod monitor_session;
@@ -155,6 +159,8 @@ pub(crate) mod retention_status;
 pub(crate) mod routing_candidate;
 pub(crate) mod routing_decision;
 pub(crate) mod routing_order;
+pub(crate) mod site_live;
+pub(crate) mod team_live;
 
 pub(crate) use access_log::AccessLog;
 pub(crate) use agent_activity::AgentActivity;
@@ -168,9 +174,13 @@ pub(crate) use config_history::ConfigHistory;
 pub(crate) use customer_activity::CustomerActivity;
 pub(crate) use customer_session::CustomerSession;
 pub(crate) use entry_point_interval::EntryPointInterval;
+pub(crate) use entry_point_live::EntryPointLive;
 pub(crate) use event_log::EventLog;
 pub(crate) use feedback::Feedback;
+pub(crate) use flow_live::FlowLive;
 pub(crate) use flow_trace::FlowTrace;
+pub(crate) use interaction_live::InteractionLive;
+pub(crate) use interval_current::IntervalCurrent;
 pub(crate) use message::Message;
 pub(crate) use metric_definition::MetricDefinition;
 pub(crate) use monitor_session::MonitorSession;
@@ -183,6 +193,8 @@ pub(crate) use retention_status::RetentionStatus;
 pub(crate) use routing_candidate::RoutingCandidate;
 pub(crate) use routing_decision::RoutingDecision;
 pub(crate) use routing_order::RoutingOrder;
+pub(crate) use site_live::SiteLive;
+pub(crate) use team_live::TeamLive;
 
 /// Every table, by name.
 pub const ALL: &[TableDef] = &[
@@ -198,9 +210,13 @@ pub const ALL: &[TableDef] = &[
     *CustomerActivity::DEF,
     *CustomerSession::DEF,
     *EntryPointInterval::DEF,
+    *EntryPointLive::DEF,
     *EventLog::DEF,
     *Feedback::DEF,
+    *FlowLive::DEF,
     *FlowTrace::DEF,
+    *InteractionLive::DEF,
+    *IntervalCurrent::DEF,
     *Message::DEF,
     *MetricDefinition::DEF,
     *MonitorSession::DEF,
@@ -213,6 +229,8 @@ pub const ALL: &[TableDef] = &[
     *RoutingCandidate::DEF,
     *RoutingDecision::DEF,
     *RoutingOrder::DEF,
+    *SiteLive::DEF,
+    *TeamLive::DEF,
 ];
 
 #[cfg(test)]

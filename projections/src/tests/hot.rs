@@ -76,6 +76,7 @@ fn values(def: &TableDef, batch: &RecordBatch) -> Vec<Vec<Value>> {
 enum Step {
     Put(u16, u32),
     Change(u16, u32),
+    Remove(u16),
     /// Takes out what counts a multiple of this.
     Evict(u32),
     Show,
@@ -87,6 +88,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         20 => (0..900_u16, 0..100_u32).prop_map(|(id, count)| Step::Put(id, count)),
         10 => (0..900_u16, 0..100_u32).prop_map(|(id, count)| Step::Change(id, count)),
+        5 => (0..900_u16).prop_map(Step::Remove),
         1 => (1..9_u32).prop_map(Step::Evict),
         1 => Just(Step::Show),
         1 => Just(Step::Reload),
@@ -132,6 +134,16 @@ proptest! {
                         row.count = count;
                         row.valid_from_position = sink.position;
                         prop_assert_eq!(&sink.changes[0].after, &Some(row.row()));
+                    }
+                }
+                Step::Remove(id) => {
+                    let id = QueueId::from_u128(u128::from(id));
+                    table.remove(&mut sink, &id);
+                    let before = model.remove(&id);
+                    prop_assert_eq!(sink.changes.len(), usize::from(before.is_some()));
+                    if let Some(row) = before {
+                        prop_assert_eq!(&sink.changes[0].before, &Some(row.row()));
+                        prop_assert_eq!(&sink.changes[0].after, &None);
                     }
                 }
                 Step::Evict(multiple) => {

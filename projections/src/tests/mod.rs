@@ -8,6 +8,7 @@ mod encrypted;
 mod final_rows;
 mod history;
 mod hot;
+mod live;
 mod past;
 mod retention;
 mod retention_files;

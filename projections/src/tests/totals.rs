@@ -24,12 +24,13 @@ use ledgerline_schemas::event::offer::{
 use ledgerline_schemas::event::queue::{QueueEntered, QueueLeaveReason, QueueLeft, QueueSource};
 use ledgerline_schemas::event::wrapup::{WrapUpEnded, WrapUpEndedBy, WrapUpStarted};
 use ledgerline_schemas::id::{
-    AgentSessionId, EntityId, InteractionId, LegId, OfferId, QueueId, TeamId, UserId,
+    AgentSessionId, EntityId, EntryPointId, InteractionId, LegId, OfferId, QueueId, TeamId, UserId,
 };
 use proptest::prelude::*;
 
 use crate::checksum::checksum;
 use crate::snapshot::Snapshot;
+use crate::tests::live;
 use crate::tests::script::{Cells, Script, advance, open_with, options, rows, sum};
 use crate::tests::storage::unsynced;
 
@@ -47,7 +48,7 @@ enum Stay {
 
 /// One interaction's plan.
 #[derive(Clone, Debug)]
-struct Plan {
+pub(super) struct Plan {
     start: i64,
     chat: bool,
     imported: bool,
@@ -78,7 +79,7 @@ fn stay() -> impl Strategy<Value = Stay> {
     ]
 }
 
-fn plan() -> impl Strategy<Value = Plan> {
+pub(super) fn plan() -> impl Strategy<Value = Plan> {
     let stays = prop::collection::vec((0..3_u128, 0..90_000_i64, 0..3_u8, stay()), 1..4);
     (0..3_600_000_i64, any::<bool>(), any::<bool>(), prop::bool::weighted(0.15), stays).prop_map(
         |(start, chat, imported, ends_in_ivr, stays)| Plan {
@@ -116,7 +117,7 @@ fn play(number: u128, plan: &Plan) -> Vec<(i64, Event)> {
             channel_type,
             channel_sub_type: None,
             direction: Direction::Inbound,
-            entry_point_id: None,
+            entry_point_id: (number % 4 > 0).then(|| EntryPointId::from_u128(number % 2)),
             origin: None,
             destination: None,
             customer_code: None,
@@ -309,7 +310,7 @@ fn play(number: u128, plan: &Plan) -> Vec<(i64, Event)> {
 }
 
 /// A log of several interactions side by side, with agents who come and go.
-fn log(plans: &[Plan]) -> Script {
+pub(super) fn log(plans: &[Plan]) -> Script {
     let mut script = Script::new();
     for queue in 0..2_u128 {
         script.queue(EntityId::from_u128(0x50 + queue), "queue", 20_000 * (queue as u64 + 1), TEAM);
@@ -468,6 +469,7 @@ proptest! {
         advance(&mut whole, &script.log, head, 1_000).unwrap();
         let snapshot = whole.snapshot().unwrap();
         check_totals(&snapshot);
+        live::check(&snapshot);
         let expected = checksum(&snapshot).unwrap();
 
         let mut paged = open_with(unsynced(), dirs[1].path(), settings).unwrap();

@@ -1,0 +1,41 @@
+//! `site_live`: the agents of every site as they are now.
+
+use std::sync::Arc;
+
+use ledgerline_schemas::id::SiteId;
+
+table! {
+    /// The agents at a site who are logged in now: sums over `agent_live`. Each of them is in exactly one of
+    /// available, engaged, idle and not responding. A site is here as soon as an agent has logged in at it.
+    SiteLive = "site_live", key SiteId = [site_id], sort [site_id], live true;
+    /// The site.
+    @Site site_id: SiteId,
+    /// Its name.
+    site_name: Option<Arc<str>>,
+    /// Agents logged in.
+    logged_on_agents: i64,
+    /// Of those, available with nothing in hand.
+    available_agents: i64,
+    /// Of those, available with something in hand.
+    engaged_agents: i64,
+    /// Of those, idle.
+    idle_agents: i64,
+    /// Of those, not responding.
+    not_responding_agents: i64,
+    /// Of those, with at least one interaction connected, on hold, in a consult or conference.
+    in_contact_agents: i64,
+    /// Of those, with at least one interaction in wrap-up.
+    wrapup_agents: i64,
+    /// Calls in hand (ringing, connected or in wrap-up).
+    voice_count: i64,
+    /// Chats in hand.
+    chat_count: i64,
+    /// Interactions of other channels in hand.
+    other_count: i64,
+    /// Of all in hand, those that ring.
+    ringing_count: i64,
+    /// Of all in hand, those connected, on hold, in a consult or conference.
+    connected_count: i64,
+    /// Of all in hand, those in wrap-up.
+    wrapup_count: i64,
+}
