@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ledgerline_access::{Principal, Role, ScramCredentials, TokenIssuer};
 use ledgerline_analyzer_api::AnalyzerState;
@@ -16,6 +17,10 @@ use crate::organization::{open_log, open_tables};
 use crate::ports::{Open, Opened};
 use crate::progress;
 use crate::system::analyzer_state;
+
+/// How long others are waited for that still hold the log: 5 s at most.
+const LET_GO_TURN: Duration = Duration::from_millis(5);
+const LET_GO_TURNS: u32 = 1_000;
 
 /// One organization of a data directory that this process holds.
 pub(crate) struct LocalOrganization {
@@ -73,8 +78,17 @@ impl LocalOrganization {
         Ok(())
     }
 
-    /// Lets go of everything.
+    /// Lets go of everything; after it the data directory can be opened again. Questions that were asked here may hold the
+    /// log for a moment longer, on threads of their own.
     pub(crate) async fn close(self) {
-        self.projections.stop().await;
+        let Self { log, projections, _held, .. } = self;
+        projections.stop().await;
+        drop(projections);
+        for _ in 0..LET_GO_TURNS {
+            if Arc::strong_count(&log) == 1 {
+                break;
+            }
+            tokio::time::sleep(LET_GO_TURN).await;
+        }
     }
 }

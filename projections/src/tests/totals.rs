@@ -117,7 +117,8 @@ fn play(number: u128, plan: &Plan) -> Vec<(i64, Event)> {
             channel_type,
             channel_sub_type: None,
             direction: Direction::Inbound,
-            entry_point_id: (number % 4 > 0).then(|| EntryPointId::from_u128(number % 2)),
+            entry_point_id: (!number.is_multiple_of(4))
+                .then(|| EntryPointId::from_u128(number % 2)),
             origin: None,
             destination: None,
             customer_code: None,
