@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Error as WebSocketError;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
@@ -103,9 +104,15 @@ impl Live {
         let mut request = url.into_client_request().map_err(Failure::data)?;
         let value = format!("Bearer {token}").parse().map_err(Failure::data)?;
         request.headers_mut().insert("authorization", value);
-        let (socket, _) = tokio_tungstenite::connect_async(request)
-            .await
-            .map_err(|error| Failure::unavailable(format!("{base}: {error}")))?;
+        let (socket, _) = tokio_tungstenite::connect_async(request).await.map_err(|error| {
+            let said = format!("{base}: {error}");
+            match error {
+                WebSocketError::Http(answer) if matches!(answer.status().as_u16(), 401 | 403) => {
+                    Failure::denied(said)
+                }
+                _ => Failure::unavailable(said),
+            }
+        })?;
         let ended = datasets.to_vec();
         let datasets = datasets.iter().map(|name| (*name, Dataset::default())).collect();
         Ok(Self { socket, max_hz, org_id: None, datasets, ended })

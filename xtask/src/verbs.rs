@@ -13,8 +13,8 @@ pub(crate) fn test() -> Result<(), String> {
     check()?;
     deny::deny(&[])?;
     // One profile for everything: dependencies are built once. The end-to-end tests run the binary.
-    let engines = ["--workspace", "--features", FEATURES];
-    let with = |list: &[&'static str]| [list, &engines].concat();
+    let built = ["--workspace", "--features", FEATURES];
+    let with = |list: &[&'static str]| [list, &built].concat();
     step("cargo", &with(&["build", "--bins", "--tests"]))?;
     if exists("cargo-nextest") {
         say("── with cargo-nextest");
@@ -70,10 +70,10 @@ pub(crate) fn agree(arguments: &[String]) -> Result<(), String> {
         .parse()
         .map_err(|error| format!("--minutes: {error}"))?;
     // As the tests are built, so that dependencies are built once.
-    let engines = ["--workspace", "--features", FEATURES];
-    step("cargo", &[&["build", "--bins"], &engines[..]].concat())?;
+    let built = ["--workspace", "--features", FEATURES];
+    step("cargo", &[&["build", "--bins", "--tests"], &built[..]].concat())?;
     let test = ["--test", "agree", "--", "--nocapture"];
-    let mut run = command("cargo", &[&["test"], &engines[..], &test[..]].concat());
+    let mut run = command("cargo", &[&["test"], &built[..], &test[..]].concat());
     run.env("LEDGERLINE_AGREE_SECONDS", (minutes * 60).to_string());
     step_with(run, &format!("{minutes} minutes"))
 }
