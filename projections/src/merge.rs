@@ -1,8 +1,8 @@
 //! Files of a table merged into one: the same rows in the order of the table, each with the commit in which it
 //! became final.
 //!
-//! Files whose rows follow each other are put one behind the other ([`splice`]). Others are read side by side, so that what is in memory is the files themselves (encoded), a few
-//! thousand rows of each, and the new file.
+//! Files whose rows follow each other are put one behind the other ([`splice`]). Others are read side by side, so
+//! that what is in memory is the files themselves (encoded), a few thousand rows of each, and the new file.
 
 use std::sync::Arc;
 
