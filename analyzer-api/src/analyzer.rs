@@ -193,7 +193,7 @@ impl AnalyzerState {
         if let Some(deadline) = question.bounds.deadline {
             clockwork.deadline = deadline;
         }
-        let now = self.admit(&question.principal).await?;
+        let now = clockwork.bound(self.reached(question, None)).await??;
         self.moved(now, question, &clockwork).await
     }
 
@@ -269,7 +269,7 @@ impl AnalyzerState {
                 tables
             }
             None => {
-                let now = self.admit(&question.principal).await?;
+                let now = clockwork.bound(self.reached(question, statement.as_ref())).await??;
                 audit.position = now.position;
                 self.moved(now, question, &clockwork).await?
             }
@@ -325,15 +325,13 @@ impl AnalyzerState {
         })?;
         let position = moment.position(&*log)?;
         if position > now.position {
-            return Err(QueryError::Value(format!(
-                "as_of: position {position} is not reached yet: the tables stand at {}",
-                now.position
-            )));
+            let what = "as_of".to_owned();
+            return Err(QueryError::NotReached { what, position, tables: now.position });
         }
         past::at(&self.engine, past, position).await
     }
 
-    fn past(&self, org_id: OrgId) -> Option<(Arc<Past>, Arc<dyn EventReader>)> {
+    pub(crate) fn past(&self, org_id: OrgId) -> Option<(Arc<Past>, Arc<dyn EventReader>)> {
         self.ports.snapshots.past(org_id).zip(self.ports.logs.reader(org_id))
     }
 

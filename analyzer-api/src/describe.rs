@@ -17,8 +17,8 @@ impl AnalyzerState {
         &self,
         question: &Question,
     ) -> Result<(Arc<Snapshot>, SchemaRef), QueryError> {
-        let snapshot = self.admit(&question.principal).await?;
         let clockwork = self.engine.clockwork(question.cancel.clone());
+        let snapshot = clockwork.bound(self.reached(question, None)).await??;
         let planning = self.plan(
             Arc::clone(&snapshot),
             question.principal.clone(),

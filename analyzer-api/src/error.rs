@@ -4,6 +4,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use ledgerline_schemas::Position;
 
 /// A query was refused or failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +39,16 @@ pub enum QueryError {
     /// A value could not be computed.
     #[error("{0}")]
     Value(String),
+    /// A position after the last one that the tables hold.
+    #[error("{what}: position {position} is not reached yet: the tables stand at {tables}")]
+    NotReached {
+        /// The function, and which of its arguments.
+        what: String,
+        /// The position.
+        position: Position,
+        /// Where the tables stand.
+        tables: Position,
+    },
     /// A division by zero.
     #[error("division by zero")]
     DivisionByZero,
@@ -87,7 +98,7 @@ impl QueryError {
             Self::Table(_) => "unknown_table",
             Self::Function(_) => "unknown_function",
             Self::Plan(_) => "invalid_query",
-            Self::Value(_) | Self::DivisionByZero => "invalid_value",
+            Self::Value(_) | Self::NotReached { .. } | Self::DivisionByZero => "invalid_value",
             Self::Deadline(_) => "deadline_exceeded",
             Self::Rows(_) => "too_many_rows",
             Self::Bytes(_) => "too_many_bytes",
@@ -111,7 +122,7 @@ impl QueryError {
             Self::Table(_) => "42P01",
             Self::Function(_) => "42883",
             Self::Plan(_) => "42000",
-            Self::Value(_) => "22000",
+            Self::Value(_) | Self::NotReached { .. } => "22000",
             Self::DivisionByZero => "22012",
             Self::Deadline(_) | Self::Cancelled => "57014",
             Self::Rows(_) | Self::Bytes(_) | Self::TooLong { .. } => "54000",

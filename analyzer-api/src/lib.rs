@@ -38,6 +38,7 @@ mod pg;
 pub mod pgwire;
 pub mod ports;
 pub mod query;
+mod reached;
 pub mod record;
 mod repeatable;
 pub mod report;

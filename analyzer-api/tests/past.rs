@@ -9,7 +9,8 @@
 mod support;
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ledgerline_analyzer_api::past::Moment;
@@ -18,7 +19,7 @@ use ledgerline_analyzer_api::{AnalyzerState, Bounds, Door, Engine, Limits, Query
 use ledgerline_event_store::crypt::at_rest::ClearFiles;
 use ledgerline_event_store::memory::MemoryLog;
 use ledgerline_event_store::{Append, EventReader as _, EventWriter as _};
-use ledgerline_projections::{Options, Past, Projections, maintain};
+use ledgerline_projections::{Options, Past, Projections, Snapshot, maintain};
 use ledgerline_schemas::config::ChannelType;
 use ledgerline_schemas::event::Event;
 use ledgerline_schemas::event::interaction::{Direction, InteractionCreated, Relationship};
@@ -46,8 +47,9 @@ impl SnapshotSource for Live {
 
 struct Analyzed {
     state: AnalyzerState,
+    tables: Projections,
     _dir: tempfile::TempDir,
-    _world: World,
+    world: World,
 }
 
 fn append(log: &MemoryLog, serial: u64, event: impl Into<Event>) {
@@ -115,9 +117,34 @@ async fn analyzed_with(flush_positions: u64, merged: bool) -> Analyzed {
     }
     let mut world = world();
     world.logs.0.insert(ACME, log);
-    let ports = world.ports(Arc::new(Live(projections)));
+    let ports = world.ports(Arc::new(Live(projections.clone())));
     let state = AnalyzerState::new(Engine::new(Limits::default()).expect("engine"), ports);
-    Analyzed { state, _dir: dir, _world: world }
+    Analyzed { state, tables: projections, _dir: dir, world }
+}
+
+/// The position and the text of an answer.
+async fn asked(
+    state: &AnalyzerState,
+    who: &str,
+    sql: &str,
+    as_of: Option<Moment>,
+) -> Result<(Position, String), QueryError> {
+    let question = Question {
+        principal: principal(who).expect("principal"),
+        door: Door::Cli,
+        sql: sql.to_owned(),
+        parameters: None,
+        as_of,
+        bounds: Bounds::default(),
+        cancel: CancellationToken::new(),
+        backend_pid: 0,
+    };
+    let mut answer = state.ask(question).await?;
+    let mut text = String::new();
+    while let Some(batch) = answer.next().await {
+        text.push_str(&ledgerline_analyzer_api::format::csv::lines(&batch?).expect("csv"));
+    }
+    Ok((answer.position(), text.replace("\r\n", " ").trim_end().to_owned()))
 }
 
 impl Analyzed {
@@ -127,22 +154,7 @@ impl Analyzed {
         sql: &str,
         as_of: Option<Moment>,
     ) -> Result<(Position, String), QueryError> {
-        let question = Question {
-            principal: principal(who).expect("principal"),
-            door: Door::Cli,
-            sql: sql.to_owned(),
-            parameters: None,
-            as_of,
-            bounds: Bounds::default(),
-            cancel: CancellationToken::new(),
-            backend_pid: 0,
-        };
-        let mut answer = self.state.ask(question).await?;
-        let mut text = String::new();
-        while let Some(batch) = answer.next().await {
-            text.push_str(&ledgerline_analyzer_api::format::csv::lines(&batch?).expect("csv"));
-        }
-        Ok((answer.position(), text.replace("\r\n", " ").trim_end().to_owned()))
+        asked(&self.state, who, sql, as_of).await
     }
 
     async fn ask(&self, sql: &str) -> String {
@@ -321,5 +333,73 @@ fn entered(interaction_id: InteractionId, leg_id: LegId, queue_id: QueueId) -> Q
         requirements: Vec::new(),
         preferred_agent_id: None,
         source: QueueSource::Flow,
+    }
+}
+
+/// Tables that are behind the log: each look at them finds the next of the positions, the last one for ever.
+#[derive(Debug)]
+struct Behind {
+    tables: Projections,
+    steps: Mutex<VecDeque<Arc<Snapshot>>>,
+}
+
+impl SnapshotSource for Behind {
+    fn snapshot(&self, _org_id: OrgId, _wait: Duration) -> Snapshotting<'_> {
+        let mut steps = self.steps.lock().expect("lock");
+        let step = if steps.len() > 1 { steps.pop_front() } else { steps.front().cloned() };
+        Box::pin(async move { step })
+    }
+
+    fn past(&self, _org_id: OrgId) -> Option<Arc<Past>> {
+        Some(self.tables.past())
+    }
+}
+
+/// The answer to a question, asked of tables that are found at these positions one after the other.
+async fn asked_behind(
+    steps: &[u64],
+    sql: &str,
+    as_of: Option<Moment>,
+) -> Result<(Position, String), QueryError> {
+    let it = analyzed().await;
+    let past = it.tables.past();
+    let tables = |at: &u64| past.snapshot_at(Position(*at), &|| true).expect("tables");
+    let steps = Mutex::new(steps.iter().map(tables).collect());
+    let ports = it.world.ports(Arc::new(Behind { tables: it.tables, steps }));
+    let state = AnalyzerState::new(Engine::new(Limits::default()).expect("engine"), ports);
+    asked(&state, "acme-analyst", sql, as_of).await
+}
+
+#[tokio::test]
+async fn a_position_that_only_the_log_has_is_waited_for() {
+    let present = "select count(*), current_position() from queue_leg";
+    let at = |position| Some(Moment::At(Position(position)));
+    let fifty = Moment::Recorded(Timestamp::from_millis(50_000));
+    let as_of = "select count(*) from as_of('queue_leg', 50)";
+    let changes = "select max(change_position) from changes('queue_leg', 5, 50)";
+    let both = "select count(*) from as_of('queue_leg', 15) a, as_of('queue_leg', 50) b";
+    // Given tables that are at 10, then 30, then 60; when asked; then the answer of position 50.
+    for (sql, moment, expected) in [
+        (present, at(50), (50, "17,50")),
+        (present, Some(fifty), (50, "17,50")),
+        (as_of, None, (60, "17")),
+        (changes, None, (60, "50")),
+        (both, None, (60, "85")),
+        // Nothing to wait for: the answer of the tables as they are found.
+        (present, None, (10, "3,10")),
+        (present, at(5), (5, "2,5")),
+        ("select count(*) from as_of('queue_leg', 5)", None, (10, "2")),
+    ] {
+        let answer = asked_behind(&[10, 30, 60], sql, moment).await.expect(sql);
+        assert_eq!((answer.0.0, answer.1.as_str()), expected, "{sql} {moment:?}");
+    }
+    // Tables that stopped are not waited for, nor is a position that the log does not have.
+    for (steps, position) in [(&[10, 10][..], 50), (&[10, 30, 60], 61)] {
+        let error = asked_behind(steps, present, at(position)).await.expect_err("not reached");
+        assert!(matches!(error, QueryError::NotReached { .. }), "{error}");
+        let sql = format!("select count(*) from as_of('queue_leg', {position})");
+        let error = asked_behind(steps, &sql, None).await.expect_err("not reached");
+        let expected = format!("position {position} is not reached yet: the tables stand at 10");
+        assert!(error.to_string().ends_with(&expected), "{error}");
     }
 }

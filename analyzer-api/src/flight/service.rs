@@ -241,7 +241,9 @@ impl Service {
         let question = self.question(principal, sql, CancellationToken::new());
         let planned = async {
             let statement = crate::sql::parse_one(sql, self.state.engine.limits().sql_bytes_max)?;
-            let snapshot = self.state.admit(principal).await?;
+            let clockwork = self.state.engine.clockwork(question.cancel.clone());
+            let reached = self.state.reached(&question, Some(&statement));
+            let snapshot = clockwork.bound(reached).await??;
             let planning = self.state.plan(
                 snapshot,
                 principal.clone(),
@@ -249,7 +251,6 @@ impl Service {
                 String::new(),
                 Some(statement.clone()),
             );
-            let clockwork = self.state.engine.clockwork(question.cancel.clone());
             let (_, plan) = clockwork.bound(planning).await??;
             Ok(Statement {
                 sql: sql.to_owned(),

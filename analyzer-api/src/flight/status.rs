@@ -25,6 +25,7 @@ pub(super) fn of(error: &QueryError) -> Status {
         | QueryError::Function(_)
         | QueryError::Plan(_)
         | QueryError::Value(_)
+        | QueryError::NotReached { .. }
         | QueryError::DivisionByZero
         | QueryError::TooLong { .. } => Code::InvalidArgument,
     };

@@ -194,11 +194,11 @@ impl Finder<'_> {
             }
         };
         if position > self.snapshot.position {
-            let error = format!(
-                "position {position} is not reached yet: the tables stand at {}",
-                self.snapshot.position
-            );
-            return Err(named(&QueryError::Value(error)));
+            return Err(QueryError::NotReached {
+                what: format!("{function}: {what}"),
+                position,
+                tables: self.snapshot.position,
+            });
         }
         Ok(position)
     }

@@ -135,11 +135,12 @@ impl Connection {
     }
 
     async fn plan(&self, question: &Question, statement: Statement) -> Result<Plan, QueryError> {
-        let snapshot = self.state.admit(&question.principal).await?;
+        let clockwork = self.state.engine.clockwork(question.cancel.clone());
+        let reached = self.state.reached(question, Some(&statement));
+        let snapshot = clockwork.bound(reached).await??;
         let principal = question.principal.clone();
         let planning =
             self.state.plan(snapshot, principal, self.pid, String::new(), Some(statement));
-        let clockwork = self.state.engine.clockwork(question.cancel.clone());
         Ok(clockwork.bound(planning).await??.1)
     }
 }
