@@ -3,8 +3,8 @@
 //! One task reads the feed and pushes into a ring. Subscribers are not queued to: they are woken and read
 //! what follows their own position. A change is stored once, however many subscribers there are.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
@@ -15,7 +15,9 @@ use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
 use tokio::sync::watch;
 
+use crate::cohort::Cohort;
 use crate::feed::{FeedSource, LiveState};
+use crate::query::{Hash, Query};
 
 /// Wait before a feed that ended is asked for again.
 const REATTACH: Duration = Duration::from_millis(500);
@@ -56,6 +58,8 @@ pub struct Since {
     pub batches: Vec<Arc<Retained>>,
     /// Everything up to here is in them.
     pub head: Position,
+    /// Changes after this position are kept.
+    pub floor: Position,
 }
 
 /// The feed does not continue where it ended.
@@ -86,6 +90,8 @@ pub struct Hub {
     /// What rights follow from, as far as the feed has come. Counts as changed with every change of it.
     directory: watch::Sender<Arc<Directory>>,
     retained_changes: usize,
+    /// Questions that are asked now, by what tells them apart.
+    cohorts: Mutex<BTreeMap<Hash, Weak<Cohort>>>,
 }
 
 impl std::fmt::Debug for Hub {
@@ -122,6 +128,7 @@ impl Hub {
             policy: watch::Sender::new(0),
             directory,
             retained_changes: retained_changes.max(4),
+            cohorts: Mutex::default(),
         });
         let feed = Arc::clone(&hub).follow();
         (hub, feed)
@@ -204,7 +211,21 @@ impl Hub {
         Ok(Since {
             batches: ring.batches.range(first..).cloned().collect(),
             head: ring.head.position.max(position),
+            floor: ring.floor,
         })
+    }
+
+    /// Those who ask the same with the same rights.
+    pub(crate) fn cohort(&self, query: &Query) -> Arc<Cohort> {
+        let mut cohorts = self.cohorts.lock().unwrap_or_else(PoisonError::into_inner);
+        let question = query.question();
+        if let Some(cohort) = cohorts.get(&question).and_then(Weak::upgrade) {
+            return cohort;
+        }
+        cohorts.retain(|_, it| it.strong_count() > 0);
+        let cohort = Arc::new(Cohort::new(query.clone()));
+        cohorts.insert(question, Arc::downgrade(&cohort));
+        cohort
     }
 
     async fn follow(self: Arc<Self>) {

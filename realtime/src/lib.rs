@@ -10,7 +10,8 @@
 //! * when that cannot be kept (history no longer retained, tables built anew, policy changed, reader
 //!   too slow) the subscriber is told by a `resync` frame; nothing is left out in silence;
 //! * one organization's subscribers read from that organization's hub only, which the token chooses;
-//! * live rows are conflated per key, events never are.
+//! * live rows are conflated per key, events never are;
+//! * a change is held against a question once, however many ask it.
 //!
 //! [`live::LiveSubscription`] and [`session::Session`] do no input or output and read no clock; the
 //! transports in [`ws`] and [`sse`] drive them.
@@ -31,6 +32,7 @@ pub mod sse;
 pub mod state;
 pub mod ws;
 
+mod cohort;
 mod row_json;
 
 pub use feed::{FeedSource, Follow, LiveState};

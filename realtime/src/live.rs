@@ -7,9 +7,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ledgerline_projections::{Rights, Row, RowChange};
+use ledgerline_projections::{Rights, Row};
 use ledgerline_schemas::{Position, Timestamp};
 
+use crate::cohort::{Cohort, Noted};
 use crate::feed::LiveRows;
 use crate::frame::{Frame, Outgoing, ResyncReason};
 use crate::hub::{Hub, Lost};
@@ -95,6 +96,7 @@ enum Phase {
 pub struct LiveSubscription {
     id: String,
     query: Query,
+    cohort: Arc<Cohort>,
     signer: Signer,
     epoch: u64,
     phase: Phase,
@@ -137,6 +139,7 @@ impl LiveSubscription {
         };
         Ok(Self {
             id,
+            cohort: hub.cohort(&query),
             query,
             signer,
             epoch,
@@ -156,28 +159,25 @@ impl LiveSubscription {
     /// # Errors
     /// [`ResyncReason`]: the subscription cannot go on.
     pub fn absorb(&mut self, hub: &Hub) -> Result<(), ResyncReason> {
-        let since = hub.since(self.epoch, self.absorbed).map_err(reason)?;
-        for batch in &since.batches {
-            for change in &batch.changes {
-                if change.position > self.absorbed && change.table.name == self.query.table.name {
-                    self.note(change);
-                }
+        let news = self.cohort.since(hub, self.epoch, self.absorbed).map_err(reason)?;
+        let absorbed = self.absorbed;
+        for told in &news.told {
+            for change in told.changes.iter().filter(|it| it.position > absorbed) {
+                self.note(change);
             }
             if !self.pending.is_empty() && self.pushed.is_none() {
-                self.pushed = Some(batch.pushed);
+                self.pushed = Some(told.pushed);
             }
         }
-        self.absorbed = since.head;
+        self.absorbed = news.head;
         Ok(())
     }
 
-    fn note(&mut self, change: &RowChange) {
-        let seen = |row: &Option<Row>| row.as_ref().and_then(|row| self.query.show(row));
-        let (before, after) = (seen(&change.before), seen(&change.after));
+    fn note(&mut self, change: &Noted) {
         match self.pending.get_mut(&change.key) {
-            Some(pending) => pending.after = after,
-            None if before.is_none() && after.is_none() => return,
+            Some(pending) => pending.after.clone_from(&change.after),
             None => {
+                let (before, after) = (change.before.clone(), change.after.clone());
                 self.pending.insert(Arc::clone(&change.key), Pending { before, after });
             }
         }
@@ -242,6 +242,8 @@ impl LiveSubscription {
             Phase::End => Some(self.end_frame(time)),
             Phase::Live if !self.pending.is_empty() && now_ms >= self.next_delta_ms => {
                 self.next_delta_ms = now_ms.saturating_add(self.query.interval_ms);
+                // It says as much: where the subscriber is, and that the server is alive.
+                self.next_progress_ms = now_ms.saturating_add(limits.progress_ms);
                 Some(self.delta_frame(time))
             }
             Phase::Live if now_ms >= self.next_progress_ms => {

@@ -91,6 +91,11 @@ impl Query {
         self.table.key.iter().filter_map(|name| self.table.column(name)).collect()
     }
 
+    /// The same for all who see the same rows change; which columns they are shown of them, and how often, may differ.
+    pub(crate) fn question(&self) -> Hash {
+        hash(&[self.table.name, &self.filter.canonical(), &format!("{:?}", self.rights)])
+    }
+
     /// Binds resume tokens to this query of this principal. The rate is left out: it may change.
     #[must_use]
     pub fn hash(&self, principal: &Principal) -> Hash {

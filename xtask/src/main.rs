@@ -27,14 +27,18 @@ cargo xtask <verb>
   kill       the kill -9 loop: cargo xtask kill [--rounds N]
   agree      live counters, intervals and legs count alike under kills, and answers stay the same:
              cargo xtask agree [--minutes N]
+  subscribers
+             a hundred subscribers cut off and a server killed at random, two thousand events a second:
+             cargo xtask subscribers [--minutes N] [--seed N]
   kill-tables
              the kill -9 loop over tables alone: cargo xtask kill-tables [--rounds N] [--seed N]
   bench      the benchmarks; prints the tables of docs/benchmarks.md:
-             cargo xtask bench [--only event_store|routing|import|fold|analyzer|visible|scale]
+             cargo xtask bench [--only event_store|routing|import|fold|analyzer|visible|realtime|scale]
              [-- OPTIONS]
              scale runs only when it is named: 20 million queue legs beside DuckDB and chDB
              (OPTIONS: --rows N --rounds N --clients N --memory-mb N); visible takes
-             --rate N --seconds N --askers N
+             --rate N --seconds N --askers N; realtime --subscribers N --hz N --rate N --seconds N
+             --slow N --dataset queue_live|events --naive true
   kurrent-clients
              the official KurrentDB clients (Rust, Node, Python) against the built server;
              installs them: cargo xtask kurrent-clients [--only rust|node|python] [--binary FILE]
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         "deny" => deny::deny(&rest),
         "crash" => verbs::crash(&rest),
         "agree" => verbs::agree(&rest),
+        "subscribers" => verbs::subscribers(&rest),
         "kill" => verbs::kill(&rest),
         "kill-tables" => verbs::kill_tables(&rest),
         "bench" => verbs::bench(&rest),

@@ -78,6 +78,22 @@ pub(crate) fn agree(arguments: &[String]) -> Result<(), String> {
     step_with(run, &format!("{minutes} minutes"))
 }
 
+/// Subscribers that are cut off, and a server that is killed, for minutes instead of seconds.
+pub(crate) fn subscribers(arguments: &[String]) -> Result<(), String> {
+    let minutes: u64 = option(arguments, "--minutes")
+        .unwrap_or("10")
+        .parse()
+        .map_err(|error| format!("--minutes: {error}"))?;
+    let package = ["test", "--release", "-p", "ledgerline-realtime", "--test", "killed"];
+    let mut run = command("cargo", &[&package[..], &["--", "--nocapture"]].concat());
+    run.env("LEDGERLINE_RATE", "2000").env("LEDGERLINE_SUBSCRIBERS", "100");
+    run.env("LEDGERLINE_SUBSCRIBED_SECONDS", (minutes * 60).to_string());
+    if let Some(seed) = option(arguments, "--seed") {
+        run.env("LEDGERLINE_SEED", seed);
+    }
+    step_with(run, &format!("{minutes} minutes"))
+}
+
 /// The kill -9 loop over tables that commit and merge, longer than in CI.
 pub(crate) fn kill_tables(arguments: &[String]) -> Result<(), String> {
     let rounds = option(arguments, "--rounds").unwrap_or("1000").to_owned();
@@ -90,7 +106,7 @@ pub(crate) fn kill_tables(arguments: &[String]) -> Result<(), String> {
     step_with(run, &format!("{rounds} kills of a process that keeps tables"))
 }
 
-/// The benchmarks; what follows `--` is for `event_store`, `scale` and `visible`. The others are built with the whole workspace: a
+/// The benchmarks; what follows `--` is for `event_store`, `scale`, `visible` and `realtime`. The others are built with the whole workspace: a
 /// package by itself has other features of its dependencies, and they would all be built once more.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     let (arguments, rest) = match arguments.iter().position(|it| it == "--") {
@@ -114,7 +130,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     step("cargo", &["build", "--release", "--workspace", "--bins"])?;
     let folder = folder.join("release");
     let months = months();
-    for name in ["routing", "import", "fold", "analyzer", "visible"] {
+    for name in ["routing", "import", "fold", "analyzer", "visible", "realtime"] {
         if only.is_some_and(|only| only != name) {
             continue;
         }
@@ -125,7 +141,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
                 continue;
             }
             "import" | "fold" | "analyzer" => run.args(&months),
-            "visible" => run.args(rest.unwrap_or_default()),
+            "visible" | "realtime" => run.args(rest.unwrap_or_default()),
             _ => &mut run,
         };
         step_with(run, name)?;
