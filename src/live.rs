@@ -31,7 +31,8 @@ impl Dataset {
         self.rows.values()
     }
 
-    fn key_of(&self, row: &Value) -> Vec<String> {
+    /// The values of a row's key, as text.
+    pub(crate) fn key_of(&self, row: &Value) -> Vec<String> {
         let part = |name: &String| match row.get(name) {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
@@ -41,7 +42,7 @@ impl Dataset {
     }
 
     /// Takes a frame of this dataset; false when the server has ended the subscription.
-    fn take(&mut self, frame: &Value) -> bool {
+    pub(crate) fn take(&mut self, frame: &Value) -> bool {
         let list =
             |name: &str| frame.get(name).and_then(Value::as_array).into_iter().flatten().cloned();
         let number = |name: &str| frame.get(name).and_then(Value::as_u64);

@@ -1,6 +1,7 @@
 //! Benchmarks: what several of them use.
 
 pub mod calls;
+pub mod fanout;
 pub mod scale;
 
 /// The allocator of the product.

@@ -6,6 +6,7 @@ use ledgerline_simulation::Totals;
 use reqwest::Client;
 use serde_json::{Value, json};
 
+use super::agreement::Agreement;
 use crate::failure::Failure;
 use crate::output::say;
 
@@ -85,11 +86,24 @@ select coalesce(sum(queue_duration_ms), 0) as wait_ms,
 from queue_leg where outcome in ('answered', 'abandoned')";
 
 async fn ask(door: &Door, sql: &str) -> Result<Vec<Value>, Failure> {
+    send(door, json!({"sql": sql})).await
+}
+
+/// The rows of a question about a position.
+pub(super) async fn ask_as_of(
+    door: &Door,
+    sql: &str,
+    position: u64,
+) -> Result<Vec<Value>, Failure> {
+    send(door, json!({"sql": sql, "as_of": position})).await
+}
+
+async fn send(door: &Door, body: Value) -> Result<Vec<Value>, Failure> {
     let response = Client::new()
         .post(format!("{}/v1/sql", door.base))
         .bearer_auth(&door.token)
         .header("accept", "application/json")
-        .json(&json!({"sql": sql}))
+        .json(&body)
         .send()
         .await
         .map_err(Failure::unavailable)?;
@@ -188,6 +202,7 @@ pub(super) fn summarize(
     before: &Figures,
     after: &Figures,
     live: &BTreeMap<String, Counts>,
+    agreement: &Agreement,
     totals: &Totals,
 ) -> Result<(), Failure> {
     say("\nsummary, read back through SQL");
@@ -226,6 +241,14 @@ pub(super) fn summarize(
         after.events,
         after.events - before.events
     ));
+    say(&format!(
+        "  live rows     {} datasets held against SQL as of the same position, {} times, {} rows: {}",
+        agreement.compared.len(),
+        agreement.compared.values().sum::<u64>(),
+        agreement.rows,
+        if agreement.differences.is_empty() { "identical" } else { "DIFFERENT" },
+    ));
+    wrong.extend(agreement.differences.iter().cloned());
     show_tally(totals);
     if totals.sip_timeouts > 0 {
         wrong.push(format!("{} SIP transactions timed out", totals.sip_timeouts));

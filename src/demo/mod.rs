@@ -3,6 +3,7 @@
 //! The simulated people use only the public doors; the summary is read back through SQL and the live
 //! door. The demo fails when its figures disagree or when something happened outside the scenario.
 
+mod agreement;
 mod figures;
 mod organization;
 mod watch;
@@ -112,18 +113,24 @@ async fn drive_own(arguments: &Demo, system: &System) -> Result<(), Failure> {
         .map_err(Failure::software)?;
     let stop = CancellationToken::new();
     let watching = tokio::spawn(watch::show(door.clone(), tally.clone(), stop.child_token()));
+    let tables = open.projections.snapshot();
+    let datasets = tables.tables.values().filter(|table| table.def.live).map(|it| it.def.name);
+    let agreeing = agreement::watch(door.clone(), datasets.collect(), stop.child_token());
+    let agreeing = tokio::spawn(agreeing);
+    drop(tables);
     let running = tokio::spawn(simulation.run(stop.clone()));
     wait(arguments.seconds).await;
     say("customers stop coming; those inside are served");
     stop.cancel();
     running.await.map_err(Failure::software)?;
     watching.await.map_err(Failure::software)?;
+    let agreement = agreeing.await.map_err(Failure::software)??;
     // The figures are read at the end of everything that happened.
     let head = ledgerline_event_store::EventReader::head(&*open.log);
     open.projections.wait_for(head).await.map_err(Failure::software)?;
     let live = watch::snapshot(&door).await?;
     let after = figures::read(&door).await?;
-    figures::summarize(&before, &after, &live, &tally.totals())
+    figures::summarize(&before, &after, &live, &agreement, &tally.totals())
 }
 
 async fn wait(seconds: Option<u64>) {

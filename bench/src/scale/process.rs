@@ -19,8 +19,18 @@ pub fn cpu_s() -> f64 {
 /// Most memory it has had, bytes.
 #[must_use]
 pub fn peak_bytes() -> u64 {
+    status_bytes("VmHWM:")
+}
+
+/// Memory it has now, bytes.
+#[must_use]
+pub fn resident_bytes() -> u64 {
+    status_bytes("VmRSS:")
+}
+
+fn status_bytes(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) << 10
 }
