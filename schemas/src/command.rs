@@ -12,8 +12,8 @@ use crate::envelope::{Actor, StreamId};
 use crate::event::agent::{DeviceType, SignOutReason};
 use crate::event::media::{EdgeRequestRefused, MediaLegEnded, MediaSide};
 use crate::id::{
-    AgentSessionId, AuxCodeId, CommandId, CorrelationId, EntityId, InteractionId, MediaLegId,
-    MessageId, OfferId, OrgId, QueueId, RunId, SubjectId, TeamId, UserId,
+    AgentSessionId, AuxCodeId, CommandId, CorrelationId, EntityId, InteractionId, LegId,
+    MediaLegId, MessageId, OfferId, OrgId, QueueId, RunId, SubjectId, TeamId, UserId,
 };
 use crate::sensitive::Sensitive;
 
@@ -210,6 +210,15 @@ pub enum Command {
         /// The code; the default code if absent.
         aux_code_id: Option<AuxCodeId>,
     },
+    /// A supervisor changes the priority of an interaction that waits in a queue.
+    SetPriority {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// The stay in a queue it was seen in: refused when it is in another by now. Absent: whichever.
+        leg_id: Option<LegId>,
+        /// 1 (highest) to 10.
+        priority: u8,
+    },
     /// The customer wrote.
     ReceiveMessage {
         /// The interaction.
@@ -277,6 +286,7 @@ impl Command {
             | Self::TransferToQueue { interaction_id, .. }
             | Self::EndInteraction { interaction_id, .. }
             | Self::WrapUp { interaction_id, .. }
+            | Self::SetPriority { interaction_id, .. }
             | Self::ReceiveMessage { interaction_id, .. }
             | Self::SendMessage { interaction_id, .. } => {
                 Some(StreamId::interaction(*interaction_id))

@@ -18,6 +18,7 @@ mod queue;
 mod retention;
 mod routing;
 mod schedule_check;
+mod supervise;
 mod timer;
 
 use std::collections::BTreeMap;
@@ -131,6 +132,9 @@ impl<'a> Decision<'a> {
             }
             Command::WrapUp { agent_id, interaction_id, aux_code_id } => {
                 self.wrap_up(*agent_id, *interaction_id, *aux_code_id)
+            }
+            Command::SetPriority { interaction_id, leg_id, priority } => {
+                self.set_waiting_priority(*interaction_id, *leg_id, *priority)
             }
             Command::SendMessage { .. } => self.send_message(command),
             report => {

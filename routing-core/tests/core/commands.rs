@@ -162,6 +162,10 @@ pub(crate) fn transfers(name: &str, n: u32, to: &str) -> Command {
     Command::TransferToQueue { agent_id: user(name), interaction_id: customer(n), queue_id }
 }
 
+pub(crate) fn prioritizes(n: u32, priority: u8) -> Command {
+    Command::SetPriority { interaction_id: customer(n), leg_id: None, priority }
+}
+
 pub(crate) fn writes(n: u32, text: &str) -> Command {
     Command::ReceiveMessage {
         interaction_id: customer(n),

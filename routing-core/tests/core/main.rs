@@ -14,4 +14,5 @@ mod queue;
 mod retention;
 mod scenario;
 mod snapshot;
+mod supervise;
 mod timer;

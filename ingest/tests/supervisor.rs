@@ -1,0 +1,166 @@
+//! The supervisor's doors with a real engine behind them.
+
+#![allow(clippy::expect_used, reason = "helpers of tests fail a test by panicking")]
+
+mod doors;
+
+use doors::{Api, ORG, Org, Server, Socket, at_work, chat};
+use ledgerline_access::Role;
+use ledgerline_schemas::{ActorType, Recorded};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+/// Olga sees Blue and Support, Otto stands under a profile that is switched off.
+const PROFILES: &str = r#"
+[[user_profile]]
+name = "Blue supervisors"
+sites = ["Berlin"]
+teams = ["Blue"]
+resource_collections = ["Support"]
+[[resource_collection]]
+name = "Support"
+queues = ["Support"]
+[[user_profile]]
+name = "Nothing"
+sites = "all"
+teams = "all"
+queues = "all"
+active = false
+[[user]]
+name = "olga"
+user_profile = "Blue supervisors"
+[[user]]
+name = "otto"
+user_profile = "Nothing"
+"#;
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("text").to_owned()
+}
+
+/// Starts a chat that waits or rings, for the entry point's queue.
+async fn waits(server: &Server, entry_point: &str) -> (String, Socket) {
+    let (started, customer) = chat(&server.anonymous(), entry_point).await;
+    (text(&started["interactionId"]), customer)
+}
+
+/// A chat that has reached Support through the menu.
+async fn waits_for_support(server: &Server) -> (String, Socket) {
+    let (interaction, mut customer) = waits(server, "menu").await;
+    customer.until("prompt").await;
+    customer.say("2", "choice").await;
+    customer.until_stage("queued").await;
+    (interaction, customer)
+}
+
+async fn with_profiles(server: &Server, org: &Org) -> Api {
+    assert_eq!(org.configure(PROFILES).await.failed, [], "configuration");
+    server.client(ORG, Role::Supervisor, Some(org.user("olga")))
+}
+
+fn newest(org: &Org, event_type: &str) -> Recorded {
+    let found = org.events().into_iter().rev().find(|it| &*it.header.event_type == event_type);
+    found.unwrap_or_else(|| panic!("no {event_type} in the log"))
+}
+
+#[tokio::test]
+async fn a_changed_priority_is_served_first_and_names_the_supervisor() {
+    let (server, org) = Server::with_org().await;
+    let (first, mut one) = waits(&server, "web").await;
+    let (second, mut two) = waits(&server, "web").await;
+    one.until_stage("queued").await;
+    two.until_stage("queued").await;
+
+    let supervisor = server.client(ORG, Role::Supervisor, None);
+    let path = format!("/v1/tasks/{second}/priority");
+    let answer = supervisor.post(&path, json!({"priority": 2})).await;
+    assert_eq!(answer["interactionId"], second.as_str());
+    let set = newest(&org, "interaction.priority_set");
+    assert_eq!(set.header.position.0, answer["position"].as_u64().expect("position"));
+    assert_eq!(set.header.actor.kind, ActorType::Supervisor);
+    assert_eq!(set.header.actor.id, "supervisor");
+    let payload = set.decode().expect("event").to_json();
+    assert_eq!((&payload["old"], &payload["new"]), (&json!(10), &json!(2)));
+
+    let mut desk = at_work(&server.agent(&org, "ada"), "Red").await;
+    assert_eq!(desk.until("AgentOfferContact").await["interactionId"], second.as_str());
+    assert_eq!(desk.until("AgentOfferContact").await["interactionId"], first.as_str());
+    let (status, problem) = supervisor.ask(Method::POST, &path, json!({"priority": 1})).await;
+    assert_eq!((status, &problem["field"]), (StatusCode::CONFLICT, &json!("interactionId")));
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_by_name() {
+    let (server, org) = Server::with_org().await;
+    let (waiting, mut customer) = waits(&server, "web").await;
+    customer.until_stage("queued").await;
+    let supervisor = server.client(ORG, Role::Supervisor, None);
+    let path = format!("/v1/tasks/{waiting}/priority");
+    for (body, field) in [
+        (json!({"priority": 0}), "priority"),
+        (json!({"priority": 11}), "priority"),
+        (json!({"priority": 256}), "priority"),
+        (json!({"priority": "high"}), "priority"),
+        (json!({}), "priority"),
+        (json!({"priority": 1, "why": "vip"}), "why"),
+    ] {
+        let (status, problem) = supervisor.ask(Method::POST, &path, body.clone()).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {problem}");
+        assert_eq!(problem["field"], field, "{body}: {problem}");
+    }
+    for id in ["7", "00000000-0000-0000-0000-000000000007"] {
+        let path = format!("/v1/tasks/{id}/priority");
+        let (status, problem) = supervisor.ask(Method::POST, &path, json!({"priority": 1})).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{problem}");
+    }
+    for stranger in [server.agent(&org, "ada"), server.client(ORG, Role::Administrator, None)] {
+        let (status, problem) = stranger.ask(Method::POST, &path, json!({"priority": 1})).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{problem}");
+    }
+    assert_eq!(org.count("interaction.priority_set"), 0);
+}
+
+#[tokio::test]
+async fn a_profile_narrows_what_a_supervisor_may_touch() {
+    let (server, org) = Server::with_org().await;
+    let olga = with_profiles(&server, &org).await;
+    let (sales, mut one) = waits(&server, "web").await;
+    one.until_stage("queued").await;
+    let (support, _two) = waits_for_support(&server).await;
+
+    // Out of reach is answered like what does not exist.
+    let body = json!({"priority": 1});
+    let (status, hidden) =
+        olga.ask(Method::POST, &format!("/v1/tasks/{sales}/priority"), body.clone()).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{hidden}");
+    let unknown = "00000000-0000-0000-0000-000000000007";
+    let (_, nothing) =
+        olga.ask(Method::POST, &format!("/v1/tasks/{unknown}/priority"), body.clone()).await;
+    assert_eq!(text(&hidden["detail"]).replace(&sales, unknown), text(&nothing["detail"]));
+    olga.post(&format!("/v1/tasks/{support}/priority"), body.clone()).await;
+    assert_eq!(newest(&org, "interaction.priority_set").header.actor.id, org.user("olga").to_string());
+
+    // A chat that ada is offered is out of reach too.
+    let _desk = at_work(&server.agent(&org, "ada"), "Red").await;
+    let idle = |name: &str| json!({"state": "Idle", "auxCodeId": "Break", "agentId": org.user(name)});
+    let state = "/v1/agents/session/state";
+    for (method, path, body) in [
+        (Method::PUT, state, idle("ada")),
+        (Method::POST, "/v1/agents/logout", json!({"agentId": org.user("ada")})),
+    ] {
+        let (status, problem) = olga.ask(method, path, body).await;
+        assert_eq!((status, &problem["field"]), (StatusCode::NOT_FOUND, &json!("agentId")));
+    }
+    let reached = server.agent(&org, "ada").post("/v1/agents/reload", json!({})).await;
+    assert_eq!(reached["state"], "available", "nobody forced it");
+    let _desk = at_work(&server.agent(&org, "ben"), "Blue").await;
+    assert_eq!(olga.ok(Method::PUT, state, idle("ben")).await["state"], "idle");
+
+    let otto = server.client(ORG, Role::Supervisor, Some(org.user("otto")));
+    for path in [format!("/v1/tasks/{support}/priority"), format!("/v1/tasks/{sales}/priority")] {
+        let (status, problem) = otto.ask(Method::POST, &path, body.clone()).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{problem}");
+    }
+    let (status, _) = otto.ask(Method::PUT, state, idle("ben")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+}
