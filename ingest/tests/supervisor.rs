@@ -164,3 +164,110 @@ async fn a_profile_narrows_what_a_supervisor_may_touch() {
     let (status, _) = otto.ask(Method::PUT, state, idle("ben")).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn a_waiting_chat_is_pulled_to_an_agent_and_taken_to_another() {
+    let (server, org) = Server::with_org().await;
+    let (ada, ben) = (server.agent(&org, "ada"), server.agent(&org, "ben"));
+    let (interaction, mut customer) = waits(&server, "web").await;
+    customer.until_stage("queued").await;
+    let mut ben_desk = at_work(&ben, "Blue").await;
+    let supervisor = server.client(ORG, Role::Supervisor, Some(org.user("ada")));
+    let assign = format!("/v1/tasks/{interaction}/assign");
+
+    // Ben's team does not serve the queue: only somebody can bring it to him.
+    let to_ben = json!({"to": "ben", "destinationType": "agent"});
+    supervisor.post(&assign, to_ben.clone()).await;
+    assert_eq!(ben_desk.until("AgentOfferContact").await["interactionId"], interaction.as_str());
+    let assigned = newest(&org, "routing.manual_assigned");
+    assert_eq!(assigned.header.actor.kind, ActorType::Supervisor);
+    assert_eq!(assigned.header.actor.id, org.user("ada").to_string());
+    assert_eq!(assigned.decode().expect("event").to_json()["by"], json!(org.user("ada")));
+    let (status, problem) = supervisor.ask(Method::POST, &assign, to_ben).await;
+    assert_eq!((status, &problem["field"]), (StatusCode::CONFLICT, &json!("to")));
+    ben.post(&format!("/v1/tasks/{interaction}/accept"), json!({})).await;
+    customer.until_stage("connected").await;
+
+    let mut ada_desk = at_work(&ada, "Red").await;
+    let to_ada = json!({"to": org.user("ada"), "destinationType": "agent"});
+    supervisor.post(&assign, to_ada).await;
+    ben_desk.until("AgentContactAssigned").await;
+    assert_eq!(ben_desk.until("ContactEnded").await["detail"], "supervisor");
+    ben_desk.until("AgentWrapup").await;
+    ada_desk.until("AgentOfferContact").await;
+    ada.post(&format!("/v1/tasks/{interaction}/accept"), json!({})).await;
+    ada_desk.until("AgentContactAssigned").await;
+    customer.say("still here", "1").await;
+    assert_eq!(ada_desk.until("ContactMessage").await["message"]["text"], "still here");
+    let (status, _) =
+        ben.ask(Method::POST, &format!("/v1/tasks/{interaction}/end"), json!({})).await;
+    assert_eq!(status, StatusCode::CONFLICT, "it is no longer ben's");
+}
+
+#[tokio::test]
+async fn a_chat_moves_to_another_queue_and_a_repeated_request_moves_it_once() {
+    let (server, org) = Server::with_org().await;
+    let (interaction, mut customer) = waits(&server, "web").await;
+    customer.until_stage("queued").await;
+    let mut ben_desk = at_work(&server.agent(&org, "ben"), "Blue").await;
+    let supervisor = server.client(ORG, Role::Supervisor, None);
+    let token = supervisor.token.as_deref().expect("token");
+    let client = reqwest::Client::new();
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let request = client
+            .post(format!("{}/v1/tasks/{interaction}/assign", server.base))
+            .bearer_auth(token)
+            .header("idempotency-key", "move-1")
+            .json(&json!({"to": "Support", "destinationType": "queue"}));
+        let answer = request.send().await.expect("answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+        answers.push(answer.json::<Value>().await.expect("json"));
+    }
+    assert_eq!(answers[0], answers[1]);
+    ben_desk.until("AgentOfferContact").await;
+    assert_eq!(org.count("queue.entered"), 2);
+    let left = newest(&org, "queue.left").decode().expect("event").to_json();
+    assert_eq!(left["reason"], "moved");
+    for (body, status, field) in [
+        (json!({"to": "Nowhere", "destinationType": "queue"}), 422, "to"),
+        (json!({"to": "nobody", "destinationType": "agent"}), 422, "to"),
+        (json!({"to": "ada", "destinationType": "agent"}), 409, "to"),
+        (json!({"to": "Support", "destinationType": "queue"}), 409, "to"),
+        (json!({"to": "Support", "destinationType": "number"}), 422, "destinationType"),
+        (json!({"destinationType": "queue"}), 422, "to"),
+    ] {
+        let path = format!("/v1/tasks/{interaction}/assign");
+        let (found, problem) = supervisor.ask(Method::POST, &path, body.clone()).await;
+        assert_eq!((found.as_u16(), &problem["field"]), (status, &json!(field)), "{body}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_moved_out_of_reach() {
+    let (server, org) = Server::with_org().await;
+    let olga = with_profiles(&server, &org).await;
+    let (interaction, _customer) = waits_for_support(&server).await;
+    let _desk = at_work(&server.agent(&org, "ada"), "Red").await;
+    let path = format!("/v1/tasks/{interaction}/assign");
+    // Ada works in a team that the profile does not grant: for olga she is not there.
+    let (status, problem) =
+        olga.ask(Method::POST, &path, json!({"to": "ada", "destinationType": "agent"})).await;
+    assert_eq!((status, &problem["field"]), (StatusCode::CONFLICT, &json!("to")), "{problem}");
+    assert_eq!(problem["detail"], "agent_id: this agent is not logged in");
+    let (status, hidden) =
+        olga.ask(Method::POST, &path, json!({"to": "Sales", "destinationType": "queue"})).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let (_, nothing) =
+        olga.ask(Method::POST, &path, json!({"to": "Nowhere", "destinationType": "queue"})).await;
+    assert_eq!(text(&hidden["detail"]).replace("Sales", "Nowhere"), text(&nothing["detail"]));
+    assert_eq!(org.count("routing.manual_assigned") + org.count("queue.left"), 0);
+
+    // Everything granted: the same supervisor without the profile may.
+    let supervisor = server.client(ORG, Role::Supervisor, None);
+    supervisor.post(&path, json!({"to": "ada", "destinationType": "agent"})).await;
+    // And what ada is offered now is out of reach for olga, although its queue is granted.
+    let (status, _) =
+        olga.ask(Method::POST, &path, json!({"to": "Support", "destinationType": "queue"})).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}

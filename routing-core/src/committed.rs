@@ -76,6 +76,7 @@ const fn is_decided_here(event: &Event) -> bool {
             | Event::QueueGroupEscalated(_)
             | Event::QueueLeft(_)
             | Event::RoutingDecisionMade(_)
+            | Event::RoutingManualAssigned(_)
             | Event::OfferMade(_)
             | Event::OfferAccepted(_)
             | Event::OfferRejected(_)

@@ -219,6 +219,26 @@ pub enum Command {
         /// 1 (highest) to 10.
         priority: u8,
     },
+    /// A supervisor offers an interaction to an agent: one that waits is pulled from its queue's line, one that
+    /// another agent is offered or has is taken away there.
+    AssignToAgent {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// The stay in a queue it was seen in, as with [`Command::SetPriority`].
+        leg_id: Option<LegId>,
+        /// The agent.
+        agent_id: UserId,
+    },
+    /// A supervisor moves an interaction to a queue, from another queue or from the agent who is offered it or
+    /// has it.
+    MoveToQueue {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// The stay in a queue it was seen in, as with [`Command::SetPriority`].
+        leg_id: Option<LegId>,
+        /// The queue.
+        queue_id: QueueId,
+    },
     /// The customer wrote.
     ReceiveMessage {
         /// The interaction.
@@ -287,6 +307,8 @@ impl Command {
             | Self::EndInteraction { interaction_id, .. }
             | Self::WrapUp { interaction_id, .. }
             | Self::SetPriority { interaction_id, .. }
+            | Self::AssignToAgent { interaction_id, .. }
+            | Self::MoveToQueue { interaction_id, .. }
             | Self::ReceiveMessage { interaction_id, .. }
             | Self::SendMessage { interaction_id, .. } => {
                 Some(StreamId::interaction(*interaction_id))

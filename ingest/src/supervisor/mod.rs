@@ -15,5 +15,7 @@ use crate::http::Doors;
 
 /// The routes of supervisors.
 pub fn routes() -> Router<Arc<Doors>> {
-    Router::new().route("/v1/tasks/{id}/priority", post(task::priority))
+    Router::new()
+        .route("/v1/tasks/{id}/priority", post(task::priority))
+        .route("/v1/tasks/{id}/assign", post(task::assign))
 }

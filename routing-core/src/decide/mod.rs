@@ -136,6 +136,12 @@ impl<'a> Decision<'a> {
             Command::SetPriority { interaction_id, leg_id, priority } => {
                 self.set_waiting_priority(*interaction_id, *leg_id, *priority)
             }
+            Command::AssignToAgent { interaction_id, leg_id, agent_id } => {
+                self.assign_to_agent(*interaction_id, *leg_id, *agent_id)
+            }
+            Command::MoveToQueue { interaction_id, leg_id, queue_id } => {
+                self.move_to_queue(*interaction_id, *leg_id, *queue_id)
+            }
             Command::SendMessage { .. } => self.send_message(command),
             report => {
                 self.report(report);

@@ -166,6 +166,14 @@ pub(crate) fn prioritizes(n: u32, priority: u8) -> Command {
     Command::SetPriority { interaction_id: customer(n), leg_id: None, priority }
 }
 
+pub(crate) fn assigns(n: u32, name: &str) -> Command {
+    Command::AssignToAgent { interaction_id: customer(n), leg_id: None, agent_id: user(name) }
+}
+
+pub(crate) fn moves(n: u32, to: &str) -> Command {
+    Command::MoveToQueue { interaction_id: customer(n), leg_id: None, queue_id: queue(to) }
+}
+
 pub(crate) fn writes(n: u32, text: &str) -> Command {
     Command::ReceiveMessage {
         interaction_id: customer(n),
