@@ -6,7 +6,7 @@ mod doors;
 
 use doors::{Api, ORG, Org, Server, Socket, at_work, chat};
 use ledgerline_access::Role;
-use ledgerline_schemas::{ActorType, Recorded};
+use ledgerline_schemas::{ActorType, Recorded, Timestamp};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -138,11 +138,15 @@ async fn a_profile_narrows_what_a_supervisor_may_touch() {
         olga.ask(Method::POST, &format!("/v1/tasks/{unknown}/priority"), body.clone()).await;
     assert_eq!(text(&hidden["detail"]).replace(&sales, unknown), text(&nothing["detail"]));
     olga.post(&format!("/v1/tasks/{support}/priority"), body.clone()).await;
-    assert_eq!(newest(&org, "interaction.priority_set").header.actor.id, org.user("olga").to_string());
+    assert_eq!(
+        newest(&org, "interaction.priority_set").header.actor.id,
+        org.user("olga").to_string()
+    );
 
     // A chat that ada is offered is out of reach too.
     let _desk = at_work(&server.agent(&org, "ada"), "Red").await;
-    let idle = |name: &str| json!({"state": "Idle", "auxCodeId": "Break", "agentId": org.user(name)});
+    let idle =
+        |name: &str| json!({"state": "Idle", "auxCodeId": "Break", "agentId": org.user(name)});
     let state = "/v1/agents/session/state";
     for (method, path, body) in [
         (Method::PUT, state, idle("ada")),
@@ -239,7 +243,11 @@ async fn a_chat_moves_to_another_queue_and_a_repeated_request_moves_it_once() {
     ] {
         let path = format!("/v1/tasks/{interaction}/assign");
         let (found, problem) = supervisor.ask(Method::POST, &path, body.clone()).await;
-        assert_eq!((found.as_u16(), &problem["field"]), (status, &json!(field)), "{body}: {problem}");
+        assert_eq!(
+            (found.as_u16(), &problem["field"]),
+            (status, &json!(field)),
+            "{body}: {problem}"
+        );
     }
 }
 
@@ -270,4 +278,153 @@ async fn nothing_is_moved_out_of_reach() {
     let (status, _) =
         olga.ask(Method::POST, &path, json!({"to": "Support", "destinationType": "queue"})).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+fn texts(state: &Value) -> Vec<String> {
+    let broadcasts = state["broadcasts"].as_array().expect("broadcasts");
+    broadcasts.iter().map(|it| text(&it["text"])).collect()
+}
+
+#[tokio::test]
+async fn a_broadcast_reaches_the_sockets_of_those_it_is_for() {
+    let (server, org) = Server::with_org().await;
+    let (ada, ben) = (server.agent(&org, "ada"), server.agent(&org, "ben"));
+    let (mut ada_desk, mut ben_desk) = (at_work(&ada, "Red").await, at_work(&ben, "Blue").await);
+    let supervisor = server.client(ORG, Role::Supervisor, Some(org.user("ben")));
+    let sent = supervisor
+        .post(
+            "/v1/broadcasts",
+            json!({"text": "Red: early lunch", "destinationType": "team", "to": "Red"}),
+        )
+        .await;
+    supervisor
+        .post(
+            "/v1/broadcasts",
+            json!({"text": "Support is closing", "destinationType": "queue", "to": "Support"}),
+        )
+        .await;
+    supervisor
+        .post(
+            "/v1/broadcasts",
+            json!({"text": "Fire drill", "destinationType": "all", "ttlMs": 1000}),
+        )
+        .await;
+
+    let told = ada_desk.until("Broadcast").await;
+    assert_eq!(told["broadcast"]["text"], "Red: early lunch");
+    assert_eq!(told["broadcast"]["broadcastId"], sent["broadcastId"]);
+    assert_eq!(told["broadcast"]["expiresAt"], sent["expiresAt"]);
+    assert_eq!(told["broadcast"]["fromUserId"], json!(org.user("ben")));
+    assert_eq!(ada_desk.until("Broadcast").await["broadcast"]["text"], "Fire drill");
+    assert_eq!(ben_desk.until("Broadcast").await["broadcast"]["text"], "Support is closing");
+    assert_eq!(ben_desk.until("Broadcast").await["broadcast"]["text"], "Fire drill");
+    let event = newest(&org, "broadcast.sent");
+    assert_eq!(event.header.actor.kind, ActorType::Supervisor);
+    assert_eq!(event.header.actor.id, org.user("ben").to_string());
+
+    // Who comes back or logs in later is shown what has not expired.
+    let mut again = ada.notifications("").await;
+    let state = again.next().await.expect("state");
+    assert_eq!(texts(&state)[0], "Red: early lunch");
+    assert!(!texts(&state).contains(&"Support is closing".to_owned()));
+    let state = ben.post("/v1/agents/logout", json!({})).await;
+    assert_eq!(state["broadcasts"], json!([]), "nobody is logged in");
+    let state = ben.post("/v1/agents/login", json!({"teamId": "Blue"})).await;
+    assert_eq!(texts(&state)[0], "Support is closing");
+}
+
+#[tokio::test]
+async fn a_broadcast_outlives_a_restart_until_it_expires() {
+    let (server, org) = Server::with_org().await;
+    let ada = server.agent(&org, "ada");
+    let mut desk = at_work(&ada, "Red").await;
+    let supervisor = server.client(ORG, Role::Supervisor, None);
+    let all =
+        |text: &str, ttl_ms: u64| json!({"text": text, "destinationType": "all", "ttlMs": ttl_ms});
+    supervisor.post("/v1/broadcasts", all("brief", 1_000)).await;
+    supervisor.post("/v1/broadcasts", all("lasting", 3_600_000)).await;
+    let brief = desk.until("Broadcast").await;
+    desk.until("Broadcast").await;
+    drop(desk);
+
+    let (log, keys) = org.stop();
+    let org = Org::over(ORG, log, keys, ledgerline_ingest::chat::ChatSettings::default());
+    server.doors.add(org.organization.clone());
+    // The clock alone ends the brief one: asked again until it has, it is gone for good.
+    let expires_at = text(&brief["broadcast"]["expiresAt"]);
+    let expires_at = Timestamp::parse(&expires_at).expect("an instant");
+    let state = loop {
+        let state = ada.post("/v1/agents/reload", json!({})).await;
+        assert!(texts(&state).contains(&"lasting".to_owned()), "{state}");
+        if doors::now() > expires_at {
+            break ada.post("/v1/agents/reload", json!({})).await;
+        }
+    };
+    assert_eq!(texts(&state), ["lasting"]);
+    // Nor is it among the pushes that were missed.
+    let mut again = ada.notifications("?after=0").await;
+    assert_eq!(texts(&again.next().await.expect("state")), ["lasting"]);
+    supervisor.post("/v1/broadcasts", all("new", 3_600_000)).await;
+    loop {
+        let told = again.until("Broadcast").await;
+        assert_ne!(told["broadcast"]["text"], "brief");
+        if told["broadcast"]["text"] == "new" {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn broadcasts_that_do_not_fit_or_reach_too_far_are_refused() {
+    let (server, org) = Server::with_org().await;
+    let olga = with_profiles(&server, &org).await;
+    let supervisor = server.client(ORG, Role::Supervisor, None);
+    let path = "/v1/broadcasts";
+    for (body, field) in [
+        (json!({"text": "", "destinationType": "all"}), "text"),
+        (json!({"text": "x".repeat(1_001), "destinationType": "all"}), "text"),
+        (json!({"text": "x", "destinationType": "all", "ttlMs": 999}), "ttlMs"),
+        (json!({"text": "x", "destinationType": "all", "ttlMs": 86_400_001}), "ttlMs"),
+        (json!({"text": "x", "destinationType": "all", "to": "Red"}), "to"),
+        (json!({"text": "x", "destinationType": "team"}), "to"),
+        (json!({"text": "x", "destinationType": "team", "to": "Green"}), "to"),
+        (json!({"text": "x", "destinationType": "site", "to": "Berlin"}), "destinationType"),
+        (json!({"destinationType": "all"}), "text"),
+    ] {
+        let (status, problem) = supervisor.ask(Method::POST, path, body.clone()).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {problem}");
+        assert_eq!(problem["field"], field, "{body}: {problem}");
+    }
+    for (body, status, field) in [
+        (json!({"text": "x", "destinationType": "all"}), 403, "destinationType"),
+        (json!({"text": "x", "destinationType": "team", "to": "Red"}), 422, "to"),
+        (json!({"text": "x", "destinationType": "queue", "to": "Sales"}), 422, "to"),
+    ] {
+        let (found, problem) = olga.ask(Method::POST, path, body.clone()).await;
+        assert_eq!(
+            (found.as_u16(), &problem["field"]),
+            (status, &json!(field)),
+            "{body}: {problem}"
+        );
+    }
+    let body = json!({"text": "x", "destinationType": "all"});
+    let (status, _) = server.agent(&org, "ada").ask(Method::POST, path, body).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_eq!(org.count("broadcast.sent"), 0);
+
+    for (kind, to) in [("team", "Blue"), ("queue", "Support")] {
+        olga.post(path, json!({"text": "x", "destinationType": kind, "to": to})).await;
+    }
+    // A queue that also searches a team out of reach.
+    let wider =
+        "[[queue]]\nname = \"Support\"\nchannel_type = \"chat\"\nteams = [\"Blue\", \"Red\"]\n";
+    assert_eq!(org.configure(wider).await.failed, [], "configuration");
+    let body = json!({"text": "x", "destinationType": "queue", "to": "Support"});
+    let (status, problem) = olga.ask(Method::POST, path, body).await;
+    assert_eq!((status, &problem["field"]), (StatusCode::FORBIDDEN, &json!("to")));
+    assert_eq!(org.count("broadcast.sent"), 2);
+    let card = json!({"text": "card 4111 1111 1111 1111", "destinationType": "all"});
+    supervisor.post(path, card).await;
+    let sent = newest(&org, "broadcast.sent").decode().expect("event").to_json();
+    assert!(!text(&sent["text"]).contains("1111 1111"), "{sent}");
 }

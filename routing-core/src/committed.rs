@@ -107,6 +107,7 @@ const fn is_decided_here(event: &Event) -> bool {
             | Event::WrapUpEnded(_)
             | Event::MessageReceived(_)
             | Event::MessageSent(_)
+            | Event::BroadcastSent(_)
             | Event::TimerFired(_)
     )
 }

@@ -10,12 +10,14 @@ use crate::config::{ChannelType, EntityKind};
 use crate::document::Document;
 use crate::envelope::{Actor, StreamId};
 use crate::event::agent::{DeviceType, SignOutReason};
+use crate::event::broadcast::Audience;
 use crate::event::media::{EdgeRequestRefused, MediaLegEnded, MediaSide};
 use crate::id::{
     AgentSessionId, AuxCodeId, CommandId, CorrelationId, EntityId, InteractionId, LegId,
     MediaLegId, MessageId, OfferId, OrgId, QueueId, RunId, SubjectId, TeamId, UserId,
 };
 use crate::sensitive::Sensitive;
+use crate::time::DurationMs;
 
 /// A command with what the envelope of its events needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -239,6 +241,15 @@ pub enum Command {
         /// The queue.
         queue_id: QueueId,
     },
+    /// A supervisor tells agents something.
+    Broadcast {
+        /// Whom.
+        audience: Audience,
+        /// 1 to 1,000 characters, not only spaces.
+        text: String,
+        /// How long it is shown, ms: 1 s to 24 h.
+        ttl_ms: DurationMs,
+    },
     /// The customer wrote.
     ReceiveMessage {
         /// The interaction.
@@ -318,6 +329,7 @@ impl Command {
             | Self::AgentLogout { agent_id, .. }
             | Self::SetAvailable { agent_id }
             | Self::SetIdle { agent_id, .. } => Some(StreamId::agent(*agent_id)),
+            Self::Broadcast { .. } => Some(StreamId::broadcasts()),
             Self::DeleteEntity { entity_id, .. } => Some(StreamId::config(*entity_id)),
             Self::PutEntity { .. } | Self::RecordRefusal(_) | Self::Tick => None,
         }

@@ -53,9 +53,9 @@ impl Reach {
     /// Whether the agents of a team are granted; a team counts only if its site is granted.
     #[must_use]
     pub fn staff(&self, team_id: TeamId, site_id: SiteId) -> bool {
-        self.limits.as_ref().is_none_or(|places| {
-            places.teams.includes(team_id) && places.sites.includes(site_id)
-        })
+        self.limits
+            .as_ref()
+            .is_none_or(|places| places.teams.includes(team_id) && places.sites.includes(site_id))
     }
 
     /// Whether all agents there are or will be are granted.

@@ -6,6 +6,7 @@
 //! gives freed agents the best of all waiting legs instead of the first one touched.
 
 mod agent;
+mod broadcast;
 mod config;
 mod config_check;
 mod conversation;
@@ -141,6 +142,9 @@ impl<'a> Decision<'a> {
             }
             Command::MoveToQueue { interaction_id, leg_id, queue_id } => {
                 self.move_to_queue(*interaction_id, *leg_id, *queue_id)
+            }
+            Command::Broadcast { audience, text, ttl_ms } => {
+                self.broadcast(*audience, text, *ttl_ms)
             }
             Command::SendMessage { .. } => self.send_message(command),
             report => {

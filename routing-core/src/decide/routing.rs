@@ -88,7 +88,8 @@ impl Decision<'_> {
         let (queue_id, waiting) = (leg.queue_id, self.waiting_in(leg.queue_id));
         let Some(channel) = self.channel_of(queue_id) else { return };
         // A team that no group names comes after all of them.
-        let after_all = self.state.config.queue(queue_id).map(|it| it.call_distribution_groups.len());
+        let after_all =
+            self.state.config.queue(queue_id).map(|it| it.call_distribution_groups.len());
         let agent = self.state.agents.get(&agent_id);
         let serves = agent.and_then(|agent| self.state.config.team_queues.get(&agent.team_id));
         let group = serves.and_then(|queues| queues.get(&queue_id)).copied();

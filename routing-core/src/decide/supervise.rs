@@ -71,9 +71,12 @@ impl Decision<'_> {
         };
         let connected = leg.connection().is_some();
         if from_agent_id == Some(agent_id) {
-            return Err(conflict(format!("agent_id: this agent is offered {id} or has it already")));
+            return Err(conflict(format!(
+                "agent_id: this agent is offered {id} or has it already"
+            )));
         }
-        let Some(channel) = self.state.config.queue(queue_id).map(|queue| queue.channel_type) else {
+        let Some(channel) = self.state.config.queue(queue_id).map(|queue| queue.channel_type)
+        else {
             return Err(conflict(format!("interaction_id: the queue {id} came from is gone")));
         };
         let agent = self.state.agents.get(&agent_id);

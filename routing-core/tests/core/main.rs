@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a scenario that cannot go on has failed")]
 
 mod agent;
+mod broadcast;
 mod chat;
 mod commands;
 mod config;
