@@ -18,4 +18,5 @@ pub mod engine;
 pub mod http;
 pub mod import;
 pub mod privacy;
+pub mod supervisor;
 pub mod voice;

@@ -66,7 +66,12 @@ impl EnginePort for Script {
     }
 
     async fn interaction(&self, _: InteractionId) -> Result<Option<InteractionView>, PortError> {
-        let view = InteractionView { channel_type: ChannelType::Chat, customer_present: true };
+        let view = InteractionView {
+            channel_type: ChannelType::Chat,
+            entry_point_id: None,
+            stay: None,
+            customer_present: true,
+        };
         Ok(Some(view))
     }
 

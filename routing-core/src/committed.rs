@@ -76,6 +76,7 @@ const fn is_decided_here(event: &Event) -> bool {
             | Event::QueueGroupEscalated(_)
             | Event::QueueLeft(_)
             | Event::RoutingDecisionMade(_)
+            | Event::RoutingManualAssigned(_)
             | Event::OfferMade(_)
             | Event::OfferAccepted(_)
             | Event::OfferRejected(_)
@@ -106,6 +107,7 @@ const fn is_decided_here(event: &Event) -> bool {
             | Event::WrapUpEnded(_)
             | Event::MessageReceived(_)
             | Event::MessageSent(_)
+            | Event::BroadcastSent(_)
             | Event::TimerFired(_)
     )
 }

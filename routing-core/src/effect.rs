@@ -3,6 +3,9 @@
 //! An effect is run only after its event is durable, at least once, and is recognized by
 //! [`EffectId`] when it is run again after a crash.
 
+use std::sync::Arc;
+
+use ledgerline_schemas::event::broadcast::BroadcastSent;
 use ledgerline_schemas::event::media::MediaSide;
 use ledgerline_schemas::event::message::MessageAuthor;
 use ledgerline_schemas::id::{
@@ -67,6 +70,8 @@ pub enum PushName {
     Logout,
     /// The customer wrote.
     ContactMessage,
+    /// A supervisor told agents something.
+    Broadcast,
 }
 
 impl PushName {
@@ -89,6 +94,7 @@ impl PushName {
             Self::StationLogin => "StationLogin",
             Self::Logout => "Logout",
             Self::ContactMessage => "ContactMessage",
+            Self::Broadcast => "Broadcast",
         }
     }
 }
@@ -219,6 +225,15 @@ pub enum Effect {
         /// Short code: state name, reason.
         detail: String,
     },
+    /// Show an agent what a supervisor tells.
+    ShowBroadcast {
+        /// The agent.
+        agent_id: UserId,
+        /// The session.
+        agent_session_id: AgentSessionId,
+        /// The broadcast, shared by all who are told.
+        broadcast: Arc<BroadcastSent>,
+    },
 }
 
 impl Effect {
@@ -235,7 +250,7 @@ impl Effect {
             | Self::Unbridge { interaction_id, .. }
             | Self::Release { interaction_id, .. }
             | Self::DeliverMessage { interaction_id, .. } => Some(*interaction_id),
-            Self::Push { .. } => None,
+            Self::Push { .. } | Self::ShowBroadcast { .. } => None,
         }
     }
 }

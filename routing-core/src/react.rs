@@ -1,9 +1,12 @@
 //! Outside work that follows from a fact: computed against the state right after its own event, run by
 //! the engine once the event is durable.
 
+use std::sync::Arc;
+
 use ledgerline_schemas::config::ActivityKind;
 use ledgerline_schemas::event::Event;
 use ledgerline_schemas::event::agent::{AgentStateChanged, AgentStateName};
+use ledgerline_schemas::event::broadcast::BroadcastSent;
 use ledgerline_schemas::event::flow::{FlowExit, FlowStepEntered};
 use ledgerline_schemas::event::interaction::{InteractionEnded, TerminationReason};
 use ledgerline_schemas::event::leg::{LegDisconnected, LegEndReason};
@@ -120,6 +123,7 @@ pub(crate) fn reactions(state: &State, event: &Event) -> Vec<Effect> {
             vec![push.with(it.agent_id, it.agent_session_id)]
         }
         Event::AgentStateChanged(it) => push_state(it),
+        Event::BroadcastSent(it) => show_broadcast(state, it),
         _ => Vec::new(),
     }
 }
@@ -383,6 +387,21 @@ fn deliver(it: &MessageSent) -> Vec<Effect> {
         body,
     });
     delivery.into_iter().collect()
+}
+
+/// To everybody it is for who is logged in, in the order of their ids.
+fn show_broadcast(state: &State, it: &BroadcastSent) -> Vec<Effect> {
+    let broadcast = Arc::new(it.clone());
+    let told = state
+        .agents
+        .values()
+        .filter(|agent| agent.state != AgentStateName::LoggedOut && it.is_for(agent.team_id));
+    told.map(|agent| Effect::ShowBroadcast {
+        agent_id: agent.agent_id,
+        agent_session_id: agent.agent_session_id,
+        broadcast: Arc::clone(&broadcast),
+    })
+    .collect()
 }
 
 fn push_state(it: &AgentStateChanged) -> Vec<Effect> {

@@ -10,12 +10,14 @@ use crate::config::{ChannelType, EntityKind};
 use crate::document::Document;
 use crate::envelope::{Actor, StreamId};
 use crate::event::agent::{DeviceType, SignOutReason};
+use crate::event::broadcast::Audience;
 use crate::event::media::{EdgeRequestRefused, MediaLegEnded, MediaSide};
 use crate::id::{
-    AgentSessionId, AuxCodeId, CommandId, CorrelationId, EntityId, InteractionId, MediaLegId,
-    MessageId, OfferId, OrgId, QueueId, RunId, SubjectId, TeamId, UserId,
+    AgentSessionId, AuxCodeId, CommandId, CorrelationId, EntityId, InteractionId, LegId,
+    MediaLegId, MessageId, OfferId, OrgId, QueueId, RunId, SubjectId, TeamId, UserId,
 };
 use crate::sensitive::Sensitive;
+use crate::time::DurationMs;
 
 /// A command with what the envelope of its events needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -210,6 +212,44 @@ pub enum Command {
         /// The code; the default code if absent.
         aux_code_id: Option<AuxCodeId>,
     },
+    /// A supervisor changes the priority of an interaction that waits in a queue.
+    SetPriority {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// The stay in a queue it was seen in: refused when it is in another by now. Absent: whichever.
+        leg_id: Option<LegId>,
+        /// 1 (highest) to 10.
+        priority: u8,
+    },
+    /// A supervisor offers an interaction to an agent: one that waits is pulled from its queue's line, one that
+    /// another agent is offered or has is taken away there.
+    AssignToAgent {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// The stay in a queue it was seen in, as with [`Command::SetPriority`].
+        leg_id: Option<LegId>,
+        /// The agent.
+        agent_id: UserId,
+    },
+    /// A supervisor moves an interaction to a queue, from another queue or from the agent who is offered it or
+    /// has it.
+    MoveToQueue {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// The stay in a queue it was seen in, as with [`Command::SetPriority`].
+        leg_id: Option<LegId>,
+        /// The queue.
+        queue_id: QueueId,
+    },
+    /// A supervisor tells agents something.
+    Broadcast {
+        /// Whom.
+        audience: Audience,
+        /// 1 to 1,000 characters, not only spaces.
+        text: String,
+        /// How long it is shown, ms: 1 s to 24 h.
+        ttl_ms: DurationMs,
+    },
     /// The customer wrote.
     ReceiveMessage {
         /// The interaction.
@@ -277,6 +317,9 @@ impl Command {
             | Self::TransferToQueue { interaction_id, .. }
             | Self::EndInteraction { interaction_id, .. }
             | Self::WrapUp { interaction_id, .. }
+            | Self::SetPriority { interaction_id, .. }
+            | Self::AssignToAgent { interaction_id, .. }
+            | Self::MoveToQueue { interaction_id, .. }
             | Self::ReceiveMessage { interaction_id, .. }
             | Self::SendMessage { interaction_id, .. } => {
                 Some(StreamId::interaction(*interaction_id))
@@ -286,6 +329,7 @@ impl Command {
             | Self::AgentLogout { agent_id, .. }
             | Self::SetAvailable { agent_id }
             | Self::SetIdle { agent_id, .. } => Some(StreamId::agent(*agent_id)),
+            Self::Broadcast { .. } => Some(StreamId::broadcasts()),
             Self::DeleteEntity { entity_id, .. } => Some(StreamId::config(*entity_id)),
             Self::PutEntity { .. } | Self::RecordRefusal(_) | Self::Tick => None,
         }

@@ -81,6 +81,12 @@ impl fmt::Display for Version {
 pub struct StreamId(Arc<str>);
 
 impl StreamId {
+    /// Stream of all broadcasts to agents.
+    #[must_use]
+    pub fn broadcasts() -> Self {
+        Self::new("broadcasts")
+    }
+
     /// A stream with this name. Length and characters are checked by the log at append.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Self {

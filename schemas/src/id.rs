@@ -144,6 +144,8 @@ ids! {
     RecordingId,
     /// A supervisor's monitoring session.
     MonitorId,
+    /// A supervisor's message to agents.
+    BroadcastId,
     /// A consult call.
     ConsultId,
     /// A conference.

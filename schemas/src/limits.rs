@@ -22,6 +22,12 @@ pub const REQUIREMENTS_MAX: usize = 50;
 pub const GROUPS_MAX: usize = 20;
 /// Longest chat message, bytes of UTF-8.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 10;
+/// Longest broadcast to agents, characters.
+pub const BROADCAST_CHARS_MAX: usize = 1_000;
+/// Shortest time a broadcast is shown, ms.
+pub const BROADCAST_TTL_MS_MIN: u64 = 1_000;
+/// Longest time a broadcast is shown, ms.
+pub const BROADCAST_TTL_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 /// Entries in one list of a user profile or resource collection.
 pub const PROFILE_LIST_MAX: usize = 5_000;
 /// Longest name of a configuration entity, characters.

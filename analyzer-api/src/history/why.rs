@@ -34,7 +34,10 @@ pub(super) fn reason(event: &Event, names: &Names) -> Option<String> {
         Event::OfferRejected(it) => it.reason.name().replace('_', " "),
         Event::OfferTimedOut(_) => "it rang for the whole ring time without an answer".to_owned(),
         Event::OfferRescinded(it) => it.reason.name().replace('_', " "),
-        Event::RoutingManualAssigned(it) => format!("{} assigned it", names.of(it.by)),
+        Event::RoutingManualAssigned(it) => match it.by {
+            Some(by) => format!("{} assigned it", names.of(by)),
+            None => "a supervisor assigned it".to_owned(),
+        },
         Event::LegDisconnected(it) => it.reason.name().replace('_', " "),
         Event::WrapUpEnded(it) => format!("ended by {}", it.by.name()),
         Event::AgentSessionEnded(it) => format!("by {}", it.reason.name()),

@@ -6,13 +6,11 @@
 //! Schedules of reports carry rows out of the house, by themselves: whoever writes one must be let see those rows.
 
 use ledgerline_access::Action;
-use ledgerline_schemas::config::{EntityKind, Module, User, UserProfile};
-use ledgerline_schemas::id::EntityId;
-use serde::de::DeserializeOwned;
+use ledgerline_schemas::config::{EntityKind, Module, UserProfile};
 
 use crate::http::Caller;
-use crate::http::port::EntityKey;
 use crate::http::problem::Problem;
+use crate::http::profiles::profiles;
 
 /// Refuses what the policy or a user profile does not allow.
 ///
@@ -37,18 +35,7 @@ pub(super) async fn require_write(caller: &Caller, kind: EntityKind) -> Result<(
 
 async fn check(caller: &Caller, action: Action, modules: &[Module]) -> Result<(), Problem> {
     caller.require(action)?;
-    let mut profiles = Vec::new();
-    if let Some(user_id) = caller.principal.user_id {
-        let user: User = found(caller, EntityKind::User, EntityId::new(user_id.uuid())).await?;
-        if !user.active {
-            return Err(Problem::forbidden("the token's user is switched off"));
-        }
-        profiles.extend(user.user_profile_id);
-    }
-    profiles.extend(caller.principal.user_profile_id);
-    for id in profiles {
-        let id = EntityId::new(id.uuid());
-        let profile: UserProfile = found(caller, EntityKind::UserProfile, id).await?;
+    for profile in profiles(caller).await? {
         let what = match modules.iter().find(|module| !profile.modules.includes(**module)) {
             _ if !grants_all(&profile) => "the configuration as a whole",
             None => continue,
@@ -68,15 +55,4 @@ fn grants_all(profile: &UserProfile) -> bool {
         && profile.teams.is_all()
         && profile.queues.is_all()
         && profile.entry_points.is_all()
-}
-
-/// An entity that rights rest on; without it there are none.
-async fn found<T: DeserializeOwned>(
-    caller: &Caller,
-    kind: EntityKind,
-    id: EntityId,
-) -> Result<T, Problem> {
-    let view = caller.organization.engine.entity(kind, EntityKey::Id(id)).await?;
-    view.and_then(|view| view.document.parse().ok())
-        .ok_or_else(|| Problem::forbidden(format!("the token's {} is gone", kind.name())))
 }

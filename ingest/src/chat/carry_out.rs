@@ -53,7 +53,8 @@ impl Session {
             | Effect::Unbridge { .. }
             | Effect::DialAgent { .. }
             | Effect::Release { .. }
-            | Effect::Push { .. } => {}
+            | Effect::Push { .. }
+            | Effect::ShowBroadcast { .. } => {}
         }
         Flow::Continue
     }

@@ -11,6 +11,7 @@ use ledgerline_schemas::id::{
 use ledgerline_schemas::{Position, Timestamp};
 use serde::Serialize;
 
+use super::broadcast::{Notice, now, shown};
 use super::hub::Push;
 use crate::chat::transcript::{Line, transcript};
 use crate::http::doors::Organization;
@@ -34,6 +35,8 @@ pub(super) struct StateFrame {
     session: Option<Session>,
     /// Interactions in hand, oldest first.
     interactions: Vec<Task>,
+    /// What supervisors tell and has not expired, oldest first.
+    broadcasts: Vec<Notice>,
     /// Position the frame is true at, at least.
     position: Position,
     /// False when pushes that were missed are no longer remembered; the frame itself is complete.
@@ -104,6 +107,10 @@ impl StateFrame {
         for task in view.iter().flat_map(|view| &view.tasks) {
             interactions.push(Task::of(organization, task).await?);
         }
+        let broadcasts = match &view {
+            Some(view) => shown(organization, view.team_id, now())?,
+            None => Vec::new(),
+        };
         Ok(Self {
             kind,
             org_id: organization.org_id,
@@ -112,6 +119,7 @@ impl StateFrame {
             state: view.as_ref().map_or(AgentStateName::LoggedOut, |view| view.state).name(),
             session: view.map(Session::of),
             interactions,
+            broadcasts,
             position,
             replay_complete: true,
         })
@@ -201,6 +209,8 @@ pub(super) struct PushFrame<'a> {
     offer_id: Option<OfferId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Message>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broadcast: Option<Notice>,
     #[serde(skip_serializing_if = "str::is_empty")]
     detail: &'a str,
 }
@@ -237,6 +247,7 @@ impl<'a> PushFrame<'a> {
             queue_id: push.queue_id,
             offer_id: push.offer_id,
             message,
+            broadcast: push.broadcast.as_deref().map(Notice::from),
             detail: &push.detail,
         }
     }

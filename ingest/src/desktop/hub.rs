@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ledgerline_routing_core::{Effect, EffectId, PushName};
+use ledgerline_schemas::event::broadcast::BroadcastSent;
 use ledgerline_schemas::id::{
     AgentSessionId, InteractionId, LegId, MessageId, OfferId, QueueId, UserId,
 };
-use ledgerline_schemas::{Position, Sensitive};
+use ledgerline_schemas::{Position, Sensitive, Timestamp};
 use tokio::sync::{broadcast, mpsc};
 
 /// Pushes remembered per agent.
@@ -36,8 +37,18 @@ pub struct Push {
     pub offer_id: Option<OfferId>,
     /// The message and its sealed text.
     pub message: Option<(MessageId, Sensitive<String>)>,
+    /// What a supervisor tells.
+    pub broadcast: Option<Arc<BroadcastSent>>,
     /// Short code.
     pub detail: String,
+}
+
+impl Push {
+    /// Whether there is nothing left to show of it.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.broadcast.as_ref().is_some_and(|broadcast| broadcast.expires_at <= now)
+    }
 }
 
 /// What a connection gets: what it missed, then everything that follows, without gap.
@@ -99,31 +110,8 @@ impl PushHub {
     /// Takes one effect. A push that is remembered already (effects are run at least once) and effects
     /// that are no pushes are ignored.
     pub fn take(&self, id: EffectId, effect: Effect) {
-        let Effect::Push {
-            agent_id,
-            agent_session_id,
-            name,
-            interaction_id,
-            leg_id,
-            queue_id,
-            offer_id,
-            message,
-            detail,
-        } = effect
-        else {
-            return;
-        };
-        let push = Arc::new(Push {
-            id,
-            agent_session_id,
-            name,
-            interaction_id,
-            leg_id,
-            queue_id,
-            offer_id,
-            message,
-            detail,
-        });
+        let Some((agent_id, push)) = push_of(id, effect) else { return };
+        let (name, push) = (push.name, Arc::new(push));
         let mut agents = self.agents();
         let agent = agents.entry(agent_id).or_insert_with(|| self.new_agent());
         if agent.recent.iter().any(|known| known.id == id) {
@@ -154,6 +142,53 @@ impl PushHub {
             complete: after.is_none_or(|after| after >= agent.forgotten_to),
             live: agent.live.subscribe(),
         }
+    }
+}
+
+/// The push that an effect is, and whose.
+fn push_of(id: EffectId, effect: Effect) -> Option<(UserId, Push)> {
+    match effect {
+        Effect::Push {
+            agent_id,
+            agent_session_id,
+            name,
+            interaction_id,
+            leg_id,
+            queue_id,
+            offer_id,
+            message,
+            detail,
+        } => {
+            let push = Push {
+                id,
+                agent_session_id,
+                name,
+                interaction_id,
+                leg_id,
+                queue_id,
+                offer_id,
+                message,
+                broadcast: None,
+                detail,
+            };
+            Some((agent_id, push))
+        }
+        Effect::ShowBroadcast { agent_id, agent_session_id, broadcast } => {
+            let push = Push {
+                id,
+                agent_session_id,
+                name: PushName::Broadcast,
+                interaction_id: None,
+                leg_id: None,
+                queue_id: None,
+                offer_id: None,
+                message: None,
+                broadcast: Some(broadcast),
+                detail: String::new(),
+            };
+            Some((agent_id, push))
+        }
+        _ => None,
     }
 }
 

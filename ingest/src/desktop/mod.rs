@@ -3,6 +3,7 @@
 //! A lost socket is not a log-out: session, offers and conversations stay, and the next connection begins
 //! with the whole state. Several sockets of one agent all get every push.
 
+mod broadcast;
 mod frame;
 pub mod hub;
 mod notifications;

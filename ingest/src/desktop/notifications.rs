@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, interval_at, sleep};
 
+use super::broadcast::now;
 use super::frame::{PushFrame, StateFrame};
 use super::hub::Pushes;
 use crate::http::caller::Caller;
@@ -102,7 +103,8 @@ async fn serve(
     if send(&mut socket, &state).await.is_err() {
         return End::Gone;
     }
-    for push in &missed {
+    let now = now();
+    for push in missed.iter().filter(|push| !push.has_expired(now)) {
         if send(&mut socket, &PushFrame::open(organization, push)).await.is_err() {
             return End::Gone;
         }

@@ -12,6 +12,7 @@ use crate::http::Caller;
 use crate::http::body::{Body, OptionalBody};
 use crate::http::params::named_entity;
 use crate::http::problem::Problem;
+use crate::supervisor::reach::steer;
 
 /// Longest dial number or SIP address, bytes.
 const DIAL_NUMBER_BYTES_MAX: usize = 200;
@@ -108,6 +109,7 @@ pub(super) async fn logout(
     OptionalBody(logout): OptionalBody<Logout>,
 ) -> Result<Json<StateFrame>, Problem> {
     let agent_id = caller.agent_or(logout.agent_id)?;
+    steer(&caller, agent_id).await?;
     let own = caller.principal.user_id == Some(agent_id);
     let reason = if own { SignOutReason::Agent } else { SignOutReason::Supervisor };
     let command = Command::AgentLogout { agent_id, reason };
@@ -145,6 +147,7 @@ pub(super) async fn set_state(
     Body(asked): Body<SetState>,
 ) -> Result<Json<StateFrame>, Problem> {
     let agent_id = caller.agent_or(asked.agent_id)?;
+    steer(&caller, agent_id).await?;
     let command = match (asked.state, asked.aux_code_id) {
         (Asked::Available, None) => Command::SetAvailable { agent_id },
         (Asked::Available, Some(code)) if is_none_code(&code) => Command::SetAvailable { agent_id },

@@ -1,7 +1,7 @@
 //! The engine behind the port.
 
 use async_trait::async_trait;
-use ledgerline_routing_core::{Agent, EntityRecord, Interaction, LegPhase, State, Work};
+use ledgerline_routing_core::{Agent, EntityRecord, Interaction, Leg, LegPhase, State, Work};
 use ledgerline_schemas::command::Commanded;
 use ledgerline_schemas::config::{ChannelType, EntityKind};
 use ledgerline_schemas::event::agent::SlotState;
@@ -9,8 +9,8 @@ use ledgerline_schemas::id::{EntityId, InteractionId, LegId, UserId};
 
 use crate::engine::{EngineError, EngineHandle};
 use crate::http::port::{
-    Accepted, AgentView, EnginePort, EntityKey, EntityView, InteractionView, PortError, TaskStage,
-    TaskView,
+    Accepted, AgentView, EnginePort, EntityKey, EntityView, InteractionView, PortError, StaffView,
+    StayView, TaskStage, TaskView,
 };
 
 impl From<EngineError> for PortError {
@@ -40,6 +40,8 @@ impl EnginePort for EngineHandle {
             .read(move |state| {
                 state.interaction(id).map(|interaction| InteractionView {
                     channel_type: interaction.channel_type,
+                    entry_point_id: interaction.entry_point_id,
+                    stay: interaction.leg.as_ref().map(|leg| stay(state, leg)),
                     customer_present: !interaction.ended && interaction.customer_media().is_some(),
                 })
             })
@@ -97,6 +99,20 @@ impl EnginePort for EngineHandle {
 
 fn entity_view(id: EntityId, record: &EntityRecord) -> EntityView {
     EntityView { id, version: record.version, document: record.document.clone() }
+}
+
+fn stay(state: &State, leg: &Leg) -> StayView {
+    let agent_id = match &leg.phase {
+        LegPhase::Waiting => None,
+        LegPhase::Offered(offer) => Some(offer.agent_id),
+        LegPhase::Connected(connection) => Some(connection.agent_id),
+    };
+    let staff = agent_id.and_then(|agent_id| state.agent(agent_id)).map(|agent| StaffView {
+        agent_id: agent.agent_id,
+        team_id: agent.team_id,
+        site_id: agent.site_id,
+    });
+    StayView { leg_id: leg.leg_id, queue_id: leg.queue_id, staff }
 }
 
 fn view(state: &State, agent: &Agent) -> AgentView {

@@ -1,7 +1,7 @@
 //! What the HTTP edges share: the port to the engine, who asks, bodies, problems, measuring.
 //!
-//! The edges themselves are [`crate::desktop`], [`crate::chat`], [`crate::admin`] and [`crate::privacy`]; [`router`] puts them
-//! together. Nothing here decides about interactions: an edge makes a command and the core decides.
+//! The edges themselves are [`crate::desktop`], [`crate::supervisor`], [`crate::chat`], [`crate::admin`] and
+//! [`crate::privacy`]; [`router`] puts them together. Nothing here decides about interactions: an edge makes a command and the core decides.
 
 pub mod body;
 pub mod caller;
@@ -11,6 +11,7 @@ mod observe;
 pub mod params;
 pub mod port;
 pub mod problem;
+pub mod profiles;
 
 use std::sync::Arc;
 
@@ -20,10 +21,11 @@ pub use caller::Caller;
 pub use doors::{Doors, Organization};
 pub use problem::Problem;
 
-/// All HTTP doors of the ingest side: desktop, chat, administration and data protection.
+/// All HTTP doors of the ingest side: desktop, supervisors, chat, administration and data protection.
 pub fn router(doors: Arc<Doors>) -> Router {
     Router::new()
         .merge(crate::desktop::routes())
+        .merge(crate::supervisor::routes())
         .merge(crate::chat::routes())
         .merge(crate::admin::routes())
         .merge(crate::privacy::routes())

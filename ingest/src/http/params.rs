@@ -47,5 +47,11 @@ pub async fn named_entity(
         .engine
         .entity(kind, EntityKey::parse(text))
         .await?
-        .ok_or_else(|| Problem::invalid(field, format!("no {} {text:?} exists", kind.name())))
+        .ok_or_else(|| no_entity(kind, field, text))
+}
+
+/// The refusal of a body field that names no entity, or none that the caller may know of.
+#[must_use]
+pub fn no_entity(kind: EntityKind, field: &str, text: &str) -> Problem {
+    Problem::invalid(field, format!("no {} {text:?} exists", kind.name()))
 }

@@ -12,8 +12,8 @@ use ledgerline_schemas::config::{ChannelType, EntityKind};
 use ledgerline_schemas::document::Document;
 use ledgerline_schemas::event::agent::{AgentStateName, DeviceType};
 use ledgerline_schemas::id::{
-    AgentSessionId, AuxCodeId, EntityId, InteractionId, LegId, OfferId, QueueId, SiteId, TeamId,
-    UserId,
+    AgentSessionId, AuxCodeId, EntityId, EntryPointId, InteractionId, LegId, OfferId, QueueId,
+    SiteId, TeamId, UserId,
 };
 use ledgerline_schemas::{Event, Position, Timestamp};
 
@@ -138,11 +138,37 @@ pub struct AgentView {
     pub tasks: Vec<TaskView>,
 }
 
+/// The agent that has an interaction or is offered it, by place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaffView {
+    /// The agent.
+    pub agent_id: UserId,
+    /// The team of the session.
+    pub team_id: TeamId,
+    /// The team's site.
+    pub site_id: SiteId,
+}
+
+/// The stay in a queue that an interaction is in, or is served from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StayView {
+    /// The stay.
+    pub leg_id: LegId,
+    /// The queue.
+    pub queue_id: QueueId,
+    /// Who is offered it or has it; absent while it waits.
+    pub staff: Option<StaffView>,
+}
+
 /// An interaction that routing still knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InteractionView {
     /// Channel.
     pub channel_type: ChannelType,
+    /// Where it came in.
+    pub entry_point_id: Option<EntryPointId>,
+    /// Where it is; absent in a flow before the first queue, and once it is over.
+    pub stay: Option<StayView>,
     /// Whether the customer is still there; if not, it is being wrapped up.
     pub customer_present: bool,
 }

@@ -48,6 +48,15 @@ impl Problem {
         self
     }
 
+    /// Names the field as this request does, when the problem names it as the core does.
+    #[must_use]
+    pub fn renamed(mut self, from: &str, to: &str) -> Self {
+        if self.field.as_deref() == Some(from) {
+            self.field = Some(to.to_owned());
+        }
+        self
+    }
+
     /// 401: no token, or one that does not hold.
     #[must_use]
     pub fn unauthorized(detail: impl Into<String>) -> Self {

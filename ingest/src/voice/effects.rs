@@ -101,6 +101,6 @@ const fn leg_of(effect: &Effect) -> Option<MediaLegId> {
         | Effect::DialAgent { media_leg_id, .. }
         | Effect::Release { media_leg_id, .. } => Some(*media_leg_id),
         Effect::Bridge { customer, .. } | Effect::Unbridge { customer, .. } => Some(*customer),
-        Effect::DeliverMessage { .. } | Effect::Push { .. } => None,
+        Effect::DeliverMessage { .. } | Effect::Push { .. } | Effect::ShowBroadcast { .. } => None,
     }
 }

@@ -14,7 +14,7 @@ use ledgerline_schemas::limits::PRIORITY_DEFAULT;
 use ledgerline_schemas::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::column::Stage;
+use crate::column::{Outcome, Stage};
 use crate::fold::activity::Step;
 use crate::fold::{At, Fold, text};
 use crate::tables::CustomerSession;
@@ -171,6 +171,14 @@ impl Fold {
         it: &InteractionPrioritySet,
     ) {
         self.session(at, it.interaction_id, |row| row.priority = it.new);
+        // A stay that is over keeps the priority it was served with.
+        let last = self.interactions.get(&it.interaction_id).and_then(|it| it.last_leg);
+        let waits = |leg_id: &LegId| {
+            self.tables.queue_leg.get(leg_id).is_some_and(|leg| leg.outcome == Outcome::Open)
+        };
+        if let Some(leg_id) = last.filter(waits) {
+            self.leg(at, leg_id, |leg| leg.priority = it.new);
+        }
     }
 
     pub(super) fn interaction_ended(&mut self, at: &mut At<'_>, it: &InteractionEnded) {

@@ -53,7 +53,7 @@ use crate::tables::{
 };
 
 /// Changes whenever the same log would give other rows; tables of another version are built anew.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 
 /// The rows of every table that are in memory.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -30,7 +30,7 @@ table! {
     channel_type: ChannelType,
     /// Entry point of the interaction.
     @EntryPoint entry_point_id: Option<EntryPointId>,
-    /// Why it entered: flow, transfer, consult, callback, requeue, overflow, import.
+    /// Why it entered: flow, transfer, consult, callback, requeue, overflow, supervisor, import.
     source: QueueSource,
     /// answered (left to an agent), abandoned (the customer left while waiting or being offered), other
     /// (left for any other reason), open (not left yet).

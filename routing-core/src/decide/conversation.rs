@@ -79,13 +79,7 @@ impl Decision<'_> {
         queue_id: QueueId,
     ) -> Result<(), Rejection> {
         let leg_id = self.connected_to(agent_id, id)?.leg_id;
-        self.admission(id, queue_id).map_err(|code| match code {
-            "queue_full" => Rejection::new(RejectionCode::Busy, "queue_id: the queue is full"),
-            "queue_missing" => {
-                Rejection::new(RejectionCode::NotFound, format!("queue_id: no queue {queue_id}"))
-            }
-            code => Rejection::new(RejectionCode::Invalid, format!("queue_id: {code}")),
-        })?;
+        self.admitted(id, queue_id)?;
         let transfer_id: TransferId = self.new_id("transfer");
         let event = TransferRequested {
             interaction_id: id,
@@ -102,6 +96,17 @@ impl Decision<'_> {
         self.emit(id, TransferCompleted { interaction_id: id, transfer_id, new_leg_id });
         self.queue_music(id);
         Ok(())
+    }
+
+    /// Refuses what a queue does not take.
+    pub(super) fn admitted(&self, id: InteractionId, queue_id: QueueId) -> Result<(), Rejection> {
+        self.admission(id, queue_id).map_err(|code| match code {
+            "queue_full" => Rejection::new(RejectionCode::Busy, "queue_id: the queue is full"),
+            "queue_missing" => {
+                Rejection::new(RejectionCode::NotFound, format!("queue_id: no queue {queue_id}"))
+            }
+            code => Rejection::new(RejectionCode::Invalid, format!("queue_id: {code}")),
+        })
     }
 
     pub(super) fn end_interaction(

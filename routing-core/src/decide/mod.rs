@@ -6,6 +6,7 @@
 //! gives freed agents the best of all waiting legs instead of the first one touched.
 
 mod agent;
+mod broadcast;
 mod config;
 mod config_check;
 mod conversation;
@@ -18,6 +19,7 @@ mod queue;
 mod retention;
 mod routing;
 mod schedule_check;
+mod supervise;
 mod timer;
 
 use std::collections::BTreeMap;
@@ -131,6 +133,18 @@ impl<'a> Decision<'a> {
             }
             Command::WrapUp { agent_id, interaction_id, aux_code_id } => {
                 self.wrap_up(*agent_id, *interaction_id, *aux_code_id)
+            }
+            Command::SetPriority { interaction_id, leg_id, priority } => {
+                self.set_waiting_priority(*interaction_id, *leg_id, *priority)
+            }
+            Command::AssignToAgent { interaction_id, leg_id, agent_id } => {
+                self.assign_to_agent(*interaction_id, *leg_id, *agent_id)
+            }
+            Command::MoveToQueue { interaction_id, leg_id, queue_id } => {
+                self.move_to_queue(*interaction_id, *leg_id, *queue_id)
+            }
+            Command::Broadcast { audience, text, ttl_ms } => {
+                self.broadcast(*audience, text, *ttl_ms)
             }
             Command::SendMessage { .. } => self.send_message(command),
             report => {

@@ -16,10 +16,14 @@ use ledgerline_schemas::limits::DECISION_TOP_K;
 use super::Decision;
 use crate::state::index::WaitKey;
 
-/// Name of the only policy so far.
+/// Name of the only rule so far.
 const POLICY: &str = "longest_available_agent";
 /// Its version: a change of the rule is a new number.
 const POLICY_VERSION: u32 = 1;
+/// Name of what is no rule: somebody chose the agent.
+const MANUAL: &str = "manual_assignment";
+/// Its version.
+const MANUAL_VERSION: u32 = 1;
 
 /// The first few of something ordered, and how many there are.
 struct Top<T> {
@@ -76,6 +80,25 @@ impl Decision<'_> {
         self.choose(id, trigger, waiting, candidates, excluded);
     }
 
+    /// Records the choice that a supervisor made, and the offer that follows from it.
+    pub(super) fn offer_by_hand(&mut self, id: InteractionId, agent_id: UserId) {
+        let Some(leg) = self.open(id).and_then(|interaction| interaction.leg.as_ref()) else {
+            return;
+        };
+        let (queue_id, waiting) = (leg.queue_id, self.waiting_in(leg.queue_id));
+        let Some(channel) = self.channel_of(queue_id) else { return };
+        // A team that no group names comes after all of them.
+        let after_all =
+            self.state.config.queue(queue_id).map(|it| it.call_distribution_groups.len());
+        let agent = self.state.agents.get(&agent_id);
+        let serves = agent.and_then(|agent| self.state.config.team_queues.get(&agent.team_id));
+        let group = serves.and_then(|queues| queues.get(&queue_id)).copied();
+        let group = group.unwrap_or_else(|| count(after_all.unwrap_or_default()));
+        let first: Vec<_> = self.candidate(agent_id, channel, group, 1).into_iter().collect();
+        let candidates = Top { total: first.len(), first };
+        self.choose(id, DecisionTrigger::Manual, waiting, candidates, BTreeMap::new());
+    }
+
     /// Records the decision for a leg and, when there is a candidate, the offer to the first.
     fn choose(
         &mut self,
@@ -99,14 +122,17 @@ impl Decision<'_> {
             _ => TieBreak::None,
         };
         let decision_id: DecisionId = self.new_id("decision");
+        let manual = trigger == DecisionTrigger::Manual;
+        let (policy, policy_version) =
+            if manual { (MANUAL, MANUAL_VERSION) } else { (POLICY, POLICY_VERSION) };
         let event = RoutingDecisionMade {
             decision_id,
             trigger,
             interaction_id: Some(id),
             queue_id: Some(queue_id),
             leg_id: Some(leg_id),
-            policy: POLICY.to_owned(),
-            policy_version: POLICY_VERSION,
+            policy: policy.to_owned(),
+            policy_version,
             config_position: self.state.config_position,
             input_position: self.state.position,
             waiting: self.waiting_legs(&waiting.first),
@@ -119,7 +145,8 @@ impl Decision<'_> {
             wait_ms,
             shadow: false,
         };
-        let index = self.emit_as(id, Some(Actor::router()), event);
+        let actor = (!manual).then(Actor::router);
+        let index = self.emit_as(id, actor, event);
         if let Some(agent_id) = chosen {
             self.cause = Some(index);
             self.make_offer(id, agent_id, decision_id);

@@ -3,7 +3,8 @@
 use ledgerline_schemas::command::Command;
 use ledgerline_schemas::config::{ChannelType, EntityKind};
 use ledgerline_schemas::document::Document;
-use ledgerline_schemas::event::agent::DeviceType;
+use ledgerline_schemas::event::agent::{DeviceType, SignOutReason};
+use ledgerline_schemas::event::broadcast::Audience;
 use ledgerline_schemas::event::media::{MediaLegEnded, MediaSide, ReleaseSide};
 use ledgerline_schemas::id::{
     AgentSessionId, AuxCodeId, EntityId, InteractionId, MediaLegId, MessageId, OrgId, QueueId,
@@ -160,6 +161,26 @@ pub(crate) fn wraps_up(name: &str, n: u32) -> Command {
 pub(crate) fn transfers(name: &str, n: u32, to: &str) -> Command {
     let queue_id = queue(to);
     Command::TransferToQueue { agent_id: user(name), interaction_id: customer(n), queue_id }
+}
+
+pub(crate) fn prioritizes(n: u32, priority: u8) -> Command {
+    Command::SetPriority { interaction_id: customer(n), leg_id: None, priority }
+}
+
+pub(crate) fn assigns(n: u32, name: &str) -> Command {
+    Command::AssignToAgent { interaction_id: customer(n), leg_id: None, agent_id: user(name) }
+}
+
+pub(crate) fn moves(n: u32, to: &str) -> Command {
+    Command::MoveToQueue { interaction_id: customer(n), leg_id: None, queue_id: queue(to) }
+}
+
+pub(crate) fn logs_out(name: &str) -> Command {
+    Command::AgentLogout { agent_id: user(name), reason: SignOutReason::Agent }
+}
+
+pub(crate) fn tells(audience: Audience, text: &str) -> Command {
+    Command::Broadcast { audience, text: text.to_owned(), ttl_ms: 60_000 }
 }
 
 pub(crate) fn writes(n: u32, text: &str) -> Command {

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a scenario that cannot go on has failed")]
 
 mod agent;
+mod broadcast;
 mod chat;
 mod commands;
 mod config;
@@ -14,4 +15,5 @@ mod queue;
 mod retention;
 mod scenario;
 mod snapshot;
+mod supervise;
 mod timer;

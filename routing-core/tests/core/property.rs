@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::scenario::{
-    Scenario, accept, answers, available, calls, chats, connected, customer, ends, hold, idle,
-    left, login_as, media_ended, put, queue, reject, team, transfers, unhold, user, wraps_up,
-    writes,
+    Scenario, accept, answers, assigns, available, calls, chats, connected, customer, ends, hold,
+    idle, left, login_as, media_ended, moves, prioritizes, put, queue, reject, team, transfers,
+    unhold, user, wraps_up, writes,
 };
 
 const AGENTS: [(&str, &str); 3] = [("ann", "one"), ("bob", "one"), ("cat", "two")];
@@ -41,6 +41,8 @@ enum Op {
     },
     /// Something the state allows now, picked from all of it.
     Fitting(u16),
+    /// The same of a supervisor.
+    Supervises(u16),
     Passes(u64),
     PassesUnnoticed(u64),
 }
@@ -49,7 +51,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0..CUSTOMERS).prop_map(Op::Arrives),
         30 => any::<u16>().prop_map(Op::Fitting),
-        2 => (0_u8..13, 0_u8..3, 0..CUSTOMERS, 0_u8..3)
+        3 => any::<u16>().prop_map(Op::Supervises),
+        2 => (0_u8..16, 0_u8..3, 0..CUSTOMERS, 0_u8..3)
             .prop_map(|(what, agent, customer, queue)| Op::Agent { what, agent, customer, queue }),
         2 => (0_u8..10, 0..CUSTOMERS, prop_oneof![Just(486_u16), Just(503), Just(600)])
             .prop_map(|(what, customer, status)| Op::Edge { what, customer, status }),
@@ -100,6 +103,9 @@ fn agent_command(what: u8, agent: u8, n: u32, to: u8) -> Command {
         9 => ends(name, n),
         10 => wraps_up(name, n),
         11 => transfers(name, n, to),
+        12 => prioritizes(n, agent + 9),
+        13 => assigns(n, name),
+        14 => moves(n, to),
         _ if n == 0 => {
             Command::AgentLogout { agent_id: user(name), reason: SignOutReason::Supervisor }
         }
@@ -194,6 +200,21 @@ fn fitting_agent(scenario: &Scenario, name: &str, of: &str, commands: &mut Vec<C
             ]),
         }
     }
+}
+
+/// What a supervisor could try next with who waits or is served; some of it is refused.
+fn fitting_supervisor(scenario: &Scenario) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for n in 0..CUSTOMERS {
+        let interaction = scenario.state.interaction(customer(n));
+        let Some(leg) = interaction.and_then(|it| it.leg.as_ref()) else { continue };
+        if leg.waits() {
+            commands.extend([prioritizes(n, 1), prioritizes(n, 7)]);
+        }
+        commands.extend(AGENTS.map(|(name, _)| assigns(n, name)));
+        commands.extend(QUEUES.map(|to| moves(n, to)));
+    }
+    commands
 }
 
 fn fitting(scenario: &Scenario) -> Vec<Command> {
@@ -297,8 +318,11 @@ fn play_from(scenario: Scenario, ops: &[Op]) -> Scenario {
                 configure(&mut scenario, what, wait_ms);
                 scenario
             }
-            Op::Fitting(pick) => {
-                let mut fitting = fitting(&scenario);
+            Op::Fitting(pick) | Op::Supervises(pick) => {
+                let mut fitting = match op {
+                    Op::Supervises(_) => fitting_supervisor(&scenario),
+                    _ => fitting(&scenario),
+                };
                 if fitting.is_empty() {
                     continue;
                 }
@@ -365,6 +389,7 @@ const REACHED: &[&str] = &[
     "prompt.finished",
     "queue.group_escalated",
     "queue.left",
+    "routing.manual_assigned",
     "transfer.completed",
     "wrapup.code_set",
     "wrapup.ended",

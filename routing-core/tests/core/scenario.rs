@@ -397,5 +397,6 @@ pub(crate) fn effect_name(effect: &Effect) -> String {
         Effect::Release { side, reason, .. } => format!("release {} {reason:?}", side.name()),
         Effect::DeliverMessage { author, .. } => format!("deliver {}", author.name()),
         Effect::Push { name, .. } => format!("push {}", name.name()),
+        Effect::ShowBroadcast { broadcast, .. } => format!("tell {}", broadcast.text),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod agent;
+pub mod broadcast;
 pub mod callback;
 pub mod campaign;
 pub mod checkpoint;
@@ -303,6 +304,7 @@ ChannelConnected(message::ChannelConnected) = "channel.connected",
 ChannelReconnectRequired(message::ChannelReconnectRequired) = "channel.reconnect_required",
 ChannelRemoved(message::ChannelRemoved) = "channel.removed",
 PresenceObserved(presence::PresenceObserved) = "presence.observed",
+BroadcastSent(broadcast::BroadcastSent) = "broadcast.sent",
 MonitorStarted(monitor::MonitorStarted) = "monitor.started",
 MonitorBargedIn(monitor::MonitorBargedIn) = "monitor.barged_in",
 MonitorWhispered(monitor::MonitorWhispered) = "monitor.whispered",

@@ -51,6 +51,8 @@ pub enum RescindReason {
     AgentLoggedOut,
     /// The agent or a supervisor changed the agent's state.
     AgentStateChanged,
+    /// A supervisor gave it to another agent or queue.
+    Reassigned,
 }
 
 impl RescindReason {
@@ -63,6 +65,7 @@ impl RescindReason {
             Self::QueueLeft => "queue_left",
             Self::AgentLoggedOut => "agent_logged_out",
             Self::AgentStateChanged => "agent_state_changed",
+            Self::Reassigned => "reassigned",
         }
     }
 }

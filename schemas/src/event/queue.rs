@@ -24,6 +24,8 @@ pub enum QueueSource {
     Requeue,
     /// Another queue overflowed.
     Overflow,
+    /// A supervisor moved it, from another queue or from an agent.
+    Supervisor,
     /// Imported history.
     Import,
 }
@@ -39,6 +41,7 @@ impl QueueSource {
             Self::Callback => "callback",
             Self::Requeue => "requeue",
             Self::Overflow => "overflow",
+            Self::Supervisor => "supervisor",
             Self::Import => "import",
         }
     }

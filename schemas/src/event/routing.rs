@@ -219,6 +219,10 @@ pub struct RoutingManualAssigned {
     pub leg_id: LegId,
     /// To whom.
     pub agent_id: UserId,
-    /// By whom.
-    pub by: UserId,
+    /// By whom; absent when the supervisor's token stands for no user: the actor says who it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
+    /// The agent who was offered it or had it; absent when it waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_agent_id: Option<UserId>,
 }

@@ -1,0 +1,24 @@
+//! The supervisor's hands: what a supervisor does with interactions that wait or that agents have in hand, and tells
+//! agents.
+//!
+//! States of agents are forced through the desktop's own requests ([`crate::desktop`]), which ask here how far a
+//! supervisor reaches.
+
+mod broadcast;
+pub mod reach;
+mod task;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::post;
+
+use crate::http::Doors;
+
+/// The routes of supervisors.
+pub fn routes() -> Router<Arc<Doors>> {
+    Router::new()
+        .route("/v1/tasks/{id}/priority", post(task::priority))
+        .route("/v1/tasks/{id}/assign", post(task::assign))
+        .route("/v1/broadcasts", post(broadcast::send))
+}
