@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{AgentActivityState, Json};
 use crate::fold::agent_interval::{Kind, Runs};
+use crate::fold::today::Today;
 use crate::fold::{At, Fold, text};
 use crate::tables::{AgentActivity, AgentLive, AgentSession};
 
@@ -33,6 +34,8 @@ pub(super) struct Agent {
     pub(super) place: (Option<TeamId>, Option<SiteId>),
     /// What holds of the agent for now.
     pub(super) runs: Runs,
+    /// What is counted of the present day.
+    pub(super) today: Today,
 }
 
 impl Agent {
@@ -180,9 +183,9 @@ impl Fold {
         });
         if is_current {
             let session = self.agents.get_mut(&it.agent_id).and_then(|agent| agent.session.take());
+            self.runs_aligned(at, it.agent_id);
             self.agent_live(at, it.agent_id, session);
             self.agent_counted(at, it.agent_id);
-            self.runs_aligned(at, it.agent_id);
         }
     }
 
@@ -403,10 +406,16 @@ impl Fold {
     }
 
     fn agent_shown(&mut self, at: &mut At<'_>, agent_id: UserId) {
+        // First: what ends is in the figures of today.
+        self.runs_aligned(at, agent_id);
+        self.agent_refreshed(at, agent_id);
+        self.agent_counted(at, agent_id);
+    }
+
+    /// Brings `agent_live` in line with what is known of an agent.
+    pub(super) fn agent_refreshed(&mut self, at: &mut At<'_>, agent_id: UserId) {
         let session = self.agents.get(&agent_id).and_then(|agent| agent.session);
         self.agent_live(at, agent_id, session);
-        self.agent_counted(at, agent_id);
-        self.runs_aligned(at, agent_id);
     }
 
     /// Brings `agent_live` in line; `session` is the running one, or the one that has just ended.
@@ -460,6 +469,8 @@ impl Fold {
             ])),
             wrapup_count: count(of(&[AgentActivityState::Wrapup])),
             interactions: Json::of(&interactions),
+            any_contact_today_ms: agent.today.any_contact_ms,
+            ready_today_ms: agent.today.ready_ms,
             valid_from_position: shown.map_or(Position::START, |row| row.valid_from_position),
         };
         if shown != Some(&row) {

@@ -9,6 +9,7 @@ mod campaign;
 mod config;
 mod conversation;
 mod entry_point;
+mod ewt;
 mod feedback;
 mod interaction;
 mod interval;
@@ -23,6 +24,7 @@ mod recording;
 mod retention;
 mod settle;
 mod staff;
+mod today;
 mod trace;
 mod under_way;
 
@@ -37,6 +39,7 @@ use serde::{Deserialize, Serialize};
 use crate::fold::agent::Agent;
 use crate::fold::agent_interval::Settled;
 use crate::fold::config::Config;
+use crate::fold::ewt::Waits;
 use crate::fold::interaction::Interaction;
 pub(crate) use crate::fold::settle::Final;
 use crate::fold::staff::TeamCount;
@@ -53,7 +56,7 @@ use crate::tables::{
 };
 
 /// Changes whenever the same log would give other rows; tables of another version are built anew.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 
 /// The rows of every table that are in memory.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -111,6 +114,8 @@ pub(crate) struct Fold {
     teams: BTreeMap<TeamId, TeamCount>,
     /// Waiting legs by entry.
     waiting: BTreeMap<QueueId, BTreeSet<(Timestamp, LegId)>>,
+    /// Waits of the legs answered last.
+    waits: BTreeMap<QueueId, Waits>,
     /// End of the newest quarter of an hour that an event reached.
     border: Timestamp,
     settled_quarters: Settled,
@@ -153,6 +158,7 @@ impl Fold {
             agents: BTreeMap::new(),
             teams: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            waits: BTreeMap::new(),
             border: Timestamp::EPOCH,
             settled_quarters: Settled::default(),
             metric_versions: BTreeMap::new(),

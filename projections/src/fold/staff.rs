@@ -66,7 +66,9 @@ counts!(
     other_count,
     ringing_count,
     connected_count,
-    wrapup_count
+    wrapup_count,
+    any_contact_today_ms,
+    ready_today_ms
 );
 
 impl Counts {
@@ -92,6 +94,8 @@ impl Counts {
             ringing_count: row.ringing_count.into(),
             connected_count: row.connected_count.into(),
             wrapup_count: row.wrapup_count.into(),
+            any_contact_today_ms: row.any_contact_today_ms,
+            ready_today_ms: row.ready_today_ms,
         }
     }
 }

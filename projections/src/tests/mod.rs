@@ -17,6 +17,7 @@ mod running;
 mod script;
 mod splice;
 mod storage;
+mod today;
 mod totals;
 mod underway;
 mod upkeep;
