@@ -29,7 +29,7 @@ pub(super) struct Agent {
     /// What is in hand, by leg.
     hands: BTreeMap<LegId, Held>,
     /// What the agent adds to a team's count.
-    counted: Option<(TeamId, bool)>,
+    pub(super) counted: Option<(TeamId, bool)>,
     /// Team and site of the last session or conversation.
     pub(super) place: (Option<TeamId>, Option<SiteId>),
     /// What holds of the agent for now.
@@ -477,25 +477,6 @@ impl Fold {
             let before = shown.cloned();
             self.staff_counted(at, before.as_ref(), &row);
             self.tables.agent_live.put(at.sink, row);
-        }
-    }
-
-    /// Brings the counts of the agent's team in line.
-    fn agent_counted(&mut self, at: &mut At<'_>, agent_id: UserId) {
-        let Some(agent) = self.agents.get_mut(&agent_id) else { return };
-        let now = agent.session.map(|session| (session.team_id, agent.is_ready()));
-        let before = std::mem::replace(&mut agent.counted, now);
-        if before == now {
-            return;
-        }
-        for (counted, sign) in [(before, -1), (now, 1)] {
-            let Some((team_id, available)) = counted else { continue };
-            let team = self.teams.entry(team_id).or_default();
-            team.logged_on += sign;
-            team.available += if available { sign } else { 0 };
-        }
-        for team_id in [before, now].into_iter().flatten().map(|(team_id, _)| team_id) {
-            self.team_counted(at, team_id);
         }
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod activity;
 mod agent;
 mod agent_interval;
+mod alert;
 mod callback;
 mod campaign;
 mod config;
@@ -47,12 +48,12 @@ use crate::hashed::Hashed;
 use crate::hot::{Appended, Keyed, KeyedInOrder, Sink};
 use crate::retention::Retention;
 use crate::tables::{
-    AccessLog, AgentActivity, AgentInterval, AgentLive, AgentSession, Callback, CampaignContact,
-    ConfigEntity, ConfigHistory, CustomerActivity, CustomerSession, EntryPointInterval,
-    EntryPointLive, EventLog, Feedback, FlowLive, FlowTrace, InteractionLive, IntervalCurrent,
-    Message, MetricDefinition, MonitorSession, Offer, QueueInterval, QueueLeg, QueueLive,
-    Recording, RetentionStatus, RoutingCandidate, RoutingDecision, RoutingOrder, SiteLive,
-    TeamLive,
+    AccessLog, AgentActivity, AgentInterval, AgentLive, AgentSession, Alerts, Callback,
+    CampaignContact, ConfigEntity, ConfigHistory, CustomerActivity, CustomerSession,
+    EntryPointInterval, EntryPointLive, EventLog, Feedback, FlowLive, FlowTrace, InteractionLive,
+    IntervalCurrent, Message, MetricDefinition, MonitorSession, Offer, QueueInterval, QueueLeg,
+    QueueLive, Recording, RetentionStatus, RoutingCandidate, RoutingDecision, RoutingOrder,
+    SiteLive, TeamLive,
 };
 
 /// Changes whenever the same log would give other rows; tables of another version are built anew.
@@ -65,6 +66,7 @@ pub(crate) struct Tables {
     pub(crate) agent_interval: Keyed<AgentInterval>,
     pub(crate) agent_live: Keyed<AgentLive>,
     pub(crate) agent_session: Keyed<AgentSession>,
+    pub(crate) alerts: Keyed<Alerts>,
     pub(crate) callback: Keyed<Callback>,
     pub(crate) campaign_contact: Keyed<CampaignContact>,
     pub(crate) config_entity: Keyed<ConfigEntity>,
@@ -266,6 +268,8 @@ impl Fold {
             Event::CampaignContactResult(it) => self.campaign_contact_result(at, it),
             Event::CampaignContactSuppressed(it) => self.campaign_contact_suppressed(at, it),
             Event::MetricDefinitionPublished(it) => self.metric_definition_published(at, it),
+            Event::AlertFired(it) => self.alert_fired(at, it),
+            Event::AlertCleared(it) => self.alert_cleared(at, it),
             Event::RetentionApplied(it) => self.retention_applied(at, it),
             Event::AccessQueryRun(it) => self.access_query_run(at, it),
             Event::AccessLogRead(it) => self.access_log_read(at, it),

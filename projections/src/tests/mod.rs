@@ -1,6 +1,7 @@
 //! Tests of the folds and their storage over a log in memory.
 
 mod agent_intervals;
+mod alerts;
 mod call;
 mod details;
 mod details_after;

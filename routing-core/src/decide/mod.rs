@@ -6,6 +6,7 @@
 //! gives freed agents the best of all waiting legs instead of the first one touched.
 
 mod agent;
+mod alert_check;
 mod config;
 mod config_check;
 mod conversation;
