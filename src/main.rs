@@ -1,6 +1,7 @@
 //! The `ledgerline` binary: composition root and command line. It holds no domain rules; it opens what
 //! the crates offer and plugs them together.
 
+mod alerts;
 mod at_rest;
 mod backup_set;
 mod certificate;

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts;
 use crate::at_rest;
 use crate::certificate;
 use crate::custody::{self, Custodians};
@@ -145,6 +146,7 @@ impl System {
                 tasks.push(publication_task::keep(&known, tables, depot, how, is_encrypted));
             }
             tasks.push(retention::keep(&known, &log, &projections));
+            tasks.push(alerts::watch(&log, &projections));
             let mut sinks = EffectSinks::default();
             let (calls, chats, pushes) =
                 (sinks.open(Routed::Voice), sinks.open(Routed::Chat), sinks.open(Routed::Desktop));

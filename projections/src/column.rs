@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use ledgerline_schemas::config::alert_rule::{AlertComparison, AlertSeverity};
 use ledgerline_schemas::config::{ChannelType, EntityKind};
 use ledgerline_schemas::event::ConfigVerb;
 use ledgerline_schemas::event::agent::{AgentStateName, DeviceType, SignOutReason, StateCause};
@@ -231,7 +232,8 @@ ids!(
     RunId,
     MessageId,
     RecordingId,
-    MonitorId
+    MonitorId,
+    AlertId
 );
 
 macro_rules! names {
@@ -281,7 +283,9 @@ names!(
     SuppressionReason,
     MessageAuthor,
     MonitorType,
-    MetricOrigin
+    MetricOrigin,
+    AlertComparison,
+    AlertSeverity
 );
 
 macro_rules! named {

@@ -61,13 +61,14 @@ impl<T: TableRow> Shown for Appended<T> {
 }
 
 impl Tables {
-    fn all(&mut self) -> [&mut dyn Shown; 33] {
+    fn all(&mut self) -> [&mut dyn Shown; 34] {
         [
             &mut self.access_log,
             &mut self.agent_activity,
             &mut self.agent_interval,
             &mut self.agent_live,
             &mut self.agent_session,
+            &mut self.alerts,
             &mut self.callback,
             &mut self.campaign_contact,
             &mut self.config_entity,
@@ -126,6 +127,7 @@ pub(crate) fn snapshot(
     }
     let live = BTreeMap::from([
         (tables::AgentLive::DEF.name, fold.tables.agent_live.shown()),
+        (tables::Alerts::DEF.name, fold.tables.alerts.shown()),
         (tables::EntryPointLive::DEF.name, fold.tables.entry_point_live.shown()),
         (tables::FlowLive::DEF.name, fold.tables.flow_live.shown()),
         (tables::InteractionLive::DEF.name, fold.tables.interaction_live.shown()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::AsArray as _;
+use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use ledgerline_event_store::crypt::at_rest::SealedFile;
@@ -89,6 +89,32 @@ impl Snapshot {
         let batches = table.map(|table| table.hot.iter()).into_iter().flatten();
         batches.filter_map(|batch| ids_of(batch, kind)).flatten().collect()
     }
+
+    /// Ids and documents of the configuration entities of a kind that are switched on.
+    #[must_use]
+    pub fn config_documents(&self, kind: EntityKind) -> Vec<(EntityId, Arc<str>)> {
+        let table = self.tables.get(ConfigEntity::DEF.name);
+        let batches = table.map(|table| table.hot.iter()).into_iter().flatten();
+        batches.filter_map(|batch| documents_of(batch, kind)).flatten().collect()
+    }
+}
+
+fn documents_of(batch: &RecordBatch, kind: EntityKind) -> Option<Vec<(EntityId, Arc<str>)>> {
+    let text = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
+    let flag = |name: &str| batch.column_by_name(name)?.as_boolean_opt();
+    let (kinds, ids, documents) = (text("kind")?, text("entity_id")?, text("document")?);
+    let (active, deleted) = (flag("is_active")?, flag("is_deleted")?);
+    let rows = 0..batch.num_rows();
+    let ours = rows.filter(|at| {
+        kinds.value(*at) == kind.name()
+            && active.value(*at)
+            && !deleted.value(*at)
+            && documents.is_valid(*at)
+    });
+    Some(
+        ours.filter_map(|at| Some((ids.value(at).parse().ok()?, documents.value(at).into())))
+            .collect(),
+    )
 }
 
 fn ids_of(batch: &RecordBatch, kind: EntityKind) -> Option<Vec<EntityId>> {

@@ -10,6 +10,8 @@ use ledgerline_projections::{ChangeBatch, Row, Snapshot, TableDef};
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
 
+use crate::alerts::AlertRules;
+
 /// Rows of one live table by key.
 pub type LiveRows = Arc<BTreeMap<Arc<str>, Row>>;
 
@@ -68,6 +70,8 @@ pub struct Follow {
     pub live: LiveState,
     /// What rights follow from, in that state.
     pub directory: Directory,
+    /// The alert rules, in that state.
+    pub alert_rules: AlertRules,
     /// The batches; changes at or before the state's position are left out by the reader.
     pub batches: BoxStream<'static, Arc<ChangeBatch>>,
 }

@@ -2,7 +2,8 @@
 //!
 //! A subscriber gets a consistent snapshot at one log position and then deltas. Every frame says which
 //! positions it covers, so a subscriber's rows at position P can be compared with the SQL answer at P.
-//! This crate reads the change feed and the log; it appends nothing and keeps no tables of its own.
+//! This crate reads the change feed and the log; it appends nothing and keeps no tables of its own. Alerts that
+//! fire are handed to a port ([`alerts`]).
 //!
 //! Invariants:
 //! * snapshot plus deltas up to P are the rows of the live table at P that pass the filter;
@@ -16,6 +17,7 @@
 //! [`live::LiveSubscription`] and [`session::Session`] do no input or output and read no clock; the
 //! transports in [`ws`] and [`sse`] drive them.
 
+pub mod alerts;
 pub mod events;
 pub mod feed;
 pub mod filter;

@@ -8,6 +8,7 @@ use ledgerline_projections::rights::Directory;
 use ledgerline_projections::{FeedError, Projections, TableDef};
 use ledgerline_schemas::id::OrgId;
 
+use crate::alerts::AlertRules;
 use crate::feed::{FeedSource, Follow, LiveState};
 
 /// Live tables and changes of one organization's projections.
@@ -64,7 +65,9 @@ impl FeedSource for ProjectionsFeed {
                 }
             });
             let directory = Directory::of(&snapshot);
-            Some(Follow { live: LiveState::from(&*snapshot), directory, batches: batches.boxed() })
+            let alert_rules = AlertRules::of(&snapshot);
+            let live = LiveState::from(&*snapshot);
+            Some(Follow { live, directory, alert_rules, batches: batches.boxed() })
         }
         .boxed()
     }

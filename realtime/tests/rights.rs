@@ -194,6 +194,7 @@ async fn rows_and_names_are_those_that_are_granted() {
         .collect();
     let live = [
         "agent_live",
+        "alerts",
         "entry_point_live",
         "interaction_live",
         "interval_current",

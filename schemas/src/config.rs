@@ -12,6 +12,7 @@ use crate::id::{
 };
 
 pub mod access_profile;
+pub mod alert_rule;
 pub mod flow;
 pub mod metric;
 pub mod queue;
@@ -21,6 +22,7 @@ pub mod retention;
 pub mod skill;
 
 pub use access_profile::{Granted, Module, ProfileType, ResourceCollection, UserProfile};
+pub use alert_rule::AlertRule;
 pub use flow::{Activity, ActivityKind, Flow};
 pub use queue::{CallDistributionGroup, Queue, RoutingType, WaitCredit};
 pub use report_schedule::ReportSchedule;
@@ -137,6 +139,8 @@ kinds! {
     RetentionPolicy = "retention_policy",
     /// A legal hold.
     LegalHold = "legal_hold",
+    /// A rule over live figures.
+    AlertRule = "alert_rule",
     /// A flow.
     Flow = "flow",
 }
@@ -355,6 +359,7 @@ pub enum Entity {
     RetentionPolicy(RetentionPolicy),
     LegalHold(LegalHold),
     ReportSchedule(ReportSchedule),
+    AlertRule(AlertRule),
     /// A kind whose document is only stored and shown today.
     Other(EntityKind, Document),
 }
@@ -381,6 +386,7 @@ impl Entity {
             EntityKind::RetentionPolicy => Self::RetentionPolicy(document.parse()?),
             EntityKind::LegalHold => Self::LegalHold(document.parse()?),
             EntityKind::ReportSchedule => Self::ReportSchedule(document.parse()?),
+            EntityKind::AlertRule => Self::AlertRule(document.parse()?),
             other => {
                 document.parse::<Named>()?;
                 Self::Other(other, document.clone())
@@ -407,6 +413,7 @@ impl Entity {
             Self::RetentionPolicy(it) => it.name.clone(),
             Self::LegalHold(it) => it.name.clone(),
             Self::ReportSchedule(it) => it.name.clone(),
+            Self::AlertRule(it) => it.name.clone(),
             Self::Other(_, document) => {
                 document.parse::<Named>().map(|named| named.name).unwrap_or_default()
             }

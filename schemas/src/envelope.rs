@@ -127,6 +127,8 @@ streams! {
     callback(crate::id::CallbackId) = "callback";
     /// Stream of the erasures of one person.
     erasure(crate::id::SubjectId) = "erasure";
+    /// Stream of one rule's alerts.
+    alerts(crate::id::EntityId) = "alerts";
     /// Foreign stream written through the KurrentDB endpoint.
     external(&str) = "external";
 }

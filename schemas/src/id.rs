@@ -162,6 +162,8 @@ ids! {
     UserProfileId,
     /// A resource collection (places that user profiles share).
     ResourceCollectionId,
+    /// One alert: a rule, a row and the position at which it began.
+    AlertId,
     /// One delivery of a report to one place.
     ReportDeliveryId,
 }

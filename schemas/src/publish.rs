@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::command::{Command, Commanded};
 use crate::config::{
-    AuxCode, EntryPoint, Flow, LegalHold, MultimediaProfile, Queue, ResourceCollection,
+    AlertRule, AuxCode, EntryPoint, Flow, LegalHold, MultimediaProfile, Queue, ResourceCollection,
     RetentionPolicy, Site, Skill, SkillProfile, Team, User, UserProfile,
 };
 use crate::envelope::{Actor, Position, StreamId, Version};
@@ -118,6 +118,7 @@ fn config() -> Value {
         ("user_profile", generator.subschema_for::<UserProfile>()),
         ("resource_collection", generator.subschema_for::<ResourceCollection>()),
         ("retention_policy", generator.subschema_for::<RetentionPolicy>()),
+        ("alert_rule", generator.subschema_for::<AlertRule>()),
         ("legal_hold", generator.subschema_for::<LegalHold>()),
     ];
     let kinds: Map<String, Value> =

@@ -46,6 +46,7 @@ pub(super) fn of(test: Test, limited: &Limited, beside: &Tables) -> Result<Expr>
             in_subquery(ident("interaction_id"), Arc::new(interactions(limited, beside)?))
         }
         Test::Entity => entity(limited),
+        Test::Alert => alert(limited, beside)?,
         Test::WholeOnly => lit(limited.sees_all_rows()),
     })
 }
@@ -84,6 +85,21 @@ fn staff(limited: &Limited, team: &str, site: Option<&str>, nobody_yet: Option<&
         }
         None => granted,
     }
+}
+
+/// Of an alert: the row that it is about would be shown, with what the alert tells of it.
+fn alert(limited: &Limited, beside: &Tables) -> Result<Expr> {
+    let mut granted = lit(false);
+    for dataset in limited.alert_datasets() {
+        let mut here = ident("dataset").eq(lit(dataset));
+        if !limited.sees_all_rows() {
+            for test in rule(dataset).map_or(&[Test::WholeOnly][..], |rule| rule.tests) {
+                here = here.and(of(*test, limited, beside)?);
+            }
+        }
+        granted = granted.or(here);
+    }
+    Ok(granted)
 }
 
 /// Of an interaction that never entered a queue.

@@ -24,6 +24,17 @@ use crate::random::Random;
 pub(crate) const ORG: OrgId = OrgId::from_u128(0xa);
 /// Rows of each table.
 const ROWS: usize = 120;
+/// Tables that alerts are about.
+const DATASETS: [&str; 8] = [
+    "agent_live",
+    "entry_point_live",
+    "flow_live",
+    "interaction_live",
+    "interval_current",
+    "queue_live",
+    "site_live",
+    "team_live",
+];
 
 pub(crate) fn id(kind: u128, number: usize) -> String {
     Uuid::from_u128(kind << 64 | number as u128).to_string()
@@ -251,7 +262,7 @@ impl<'a> Oracle<'a> {
     pub(crate) fn sees(&self, table: &str) -> bool {
         let module = match table {
             "queue_live" | "agent_live" | "team_live" | "site_live" | "interaction_live"
-            | "entry_point_live" | "flow_live" | "interval_current" => "live",
+            | "entry_point_live" | "flow_live" | "interval_current" | "alerts" => "live",
             "config_entity" | "config_history" | "retention_status" => "configuration",
             "access_log" | "event_log" => "audit",
             _ => "analyzer",
@@ -265,6 +276,9 @@ impl<'a> Oracle<'a> {
 
     /// Whether a row is granted.
     pub(crate) fn grants(&self, table: &TableDef, row: &Row) -> bool {
+        if table.name == "alerts" {
+            return self.alert(table, row);
+        }
         if self.profile.all() {
             return true;
         }
@@ -317,6 +331,36 @@ impl<'a> Oracle<'a> {
             "metric_definition" => true,
             _ => false,
         }
+    }
+
+    /// An alert is shown to whom the row that it is about is, unless what it tells of the row is masked there.
+    fn alert(&self, table: &TableDef, row: &Row) -> bool {
+        let Some(dataset) = Named(table, row).text("dataset").filter(|it| DATASETS.contains(it))
+        else {
+            return false;
+        };
+        let about = def(dataset);
+        let is_masked = |name: &str| {
+            let full = format!("{}.{name}", about.name);
+            self.profile.masked.iter().any(|it| *it == name || *it == full)
+        };
+        let is_told = |column: &&ledgerline_projections::ColumnDef| {
+            matches!(column.column_type, ColumnType::Int | ColumnType::Time)
+                || about.key.contains(&column.name)
+                || table.column(column.name).is_some()
+        };
+        if about.columns.iter().filter(is_told).any(|column| is_masked(column.name)) {
+            return false;
+        }
+        if dataset == "flow_live" {
+            return self.profile.all();
+        }
+        // Alerts have the columns that the rights of their rows follow from.
+        let place = about.columns.iter().map(|column| match table.column(column.name) {
+            Some(at) => row[at].clone(),
+            None => Value::Null,
+        });
+        self.grants(about, &place.collect())
     }
 
     /// The row as it is shown.
@@ -413,6 +457,8 @@ fn text(column: &str, serial: usize, random: &mut Random) -> String {
         ["site", "queue", "entry_point", "aux_code", "skill", "flow", "user_x"]
             .map(str::to_owned)
             .to_vec()
+    } else if column == "dataset" {
+        DATASETS.map(str::to_owned).to_vec()
     } else if column == "entity_id" {
         [sites(), queues(), entry_points()].concat()
     } else if column == "leg_id" || column == "offer_id" {

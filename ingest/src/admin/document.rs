@@ -2,7 +2,7 @@
 //! and two ways to write the same thing compare equal.
 
 use ledgerline_schemas::config::{
-    AuxCode, EntityKind, EntryPoint, Flow, LegalHold, MultimediaProfile, Named, Queue,
+    AlertRule, AuxCode, EntityKind, EntryPoint, Flow, LegalHold, MultimediaProfile, Named, Queue,
     ReportSchedule, ResourceCollection, RetentionPolicy, Site, Skill, SkillProfile, Team, User,
     UserProfile,
 };
@@ -36,6 +36,7 @@ pub(super) fn normalized(
         EntityKind::RetentionPolicy => typed::<RetentionPolicy>(&value)?,
         EntityKind::LegalHold => typed::<LegalHold>(&value)?,
         EntityKind::ReportSchedule => typed::<ReportSchedule>(&value)?,
+        EntityKind::AlertRule => typed::<AlertRule>(&value)?,
         // Kinds whose document is only stored today: everything but the name is free.
         _ => {
             read::<Named>(&value)?;

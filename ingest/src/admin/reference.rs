@@ -114,9 +114,19 @@ fn one(
 }
 
 fn many(known: &Known, object: &mut Object, path: &str) -> Result<(), FieldError> {
-    let written = canonical(object, "teams", "team_ids").map_err(|error| within(path, error))?;
-    match object.get_mut("team_ids") {
-        Some(value) => known.resolve_all(EntityKind::Team, &format!("{path}{written}"), value),
+    list(known, object, path, ("teams", "team_ids"), EntityKind::Team)
+}
+
+fn list(
+    known: &Known,
+    object: &mut Object,
+    path: &str,
+    (alias, key): (&str, &str),
+    target: EntityKind,
+) -> Result<(), FieldError> {
+    let written = canonical(object, alias, key).map_err(|error| within(path, error))?;
+    match object.get_mut(key) {
+        Some(value) => known.resolve_all(target, &format!("{path}{written}"), value),
         None => Ok(()),
     }
 }
@@ -161,6 +171,13 @@ pub(super) fn resolve(
         }
         EntityKind::EntryPoint => one(known, object, "", "flow", EntityKind::Flow),
         EntityKind::Flow => flow(known, object),
+        EntityKind::AlertRule => {
+            many(known, object, "")?;
+            list(known, object, "", ("queues", "queue_ids"), EntityKind::Queue)?;
+            list(known, object, "", ("sites", "site_ids"), EntityKind::Site)?;
+            let entry_points = ("entry_points", "entry_point_ids");
+            list(known, object, "", entry_points, EntityKind::EntryPoint)
+        }
         EntityKind::ReportSchedule => one(known, object, "", "as_user", EntityKind::User),
         _ => Ok(()),
     }
@@ -277,6 +294,13 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_rule_names_its_places() {
+        let value = json!({"name": "R", "teams": ["Red", BLUE], "sites": ["Berlin"]});
+        let expected = json!({"name": "R", "team_ids": [RED, BLUE], "site_ids": [SITE]});
+        assert_eq!(resolved(EntityKind::AlertRule, value).expect("resolved"), expected);
+    }
+
+    #[test]
     fn teams_of_a_queue_are_groups() {
         let groups = |teams: Value| {
             resolved(EntityKind::Queue, json!({"teams": teams})).expect("resolved")
@@ -308,6 +332,7 @@ mod tests {
                 "activities.q.does.queue_contact.queue",
             ),
             (EntityKind::UserProfile, json!({"sites": ["Berlin"], "teams": ["Green"]}), "teams[0]"),
+            (EntityKind::AlertRule, json!({"queues": ["Sales"]}), "queues[0]"),
             // A site's id is no team.
             (EntityKind::User, json!({"team_ids": [SITE]}), "team_ids[0]"),
         ] {

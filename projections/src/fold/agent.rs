@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{AgentActivityState, Json};
 use crate::fold::agent_interval::{Kind, Runs};
+use crate::fold::today::Today;
 use crate::fold::{At, Fold, text};
 use crate::tables::{AgentActivity, AgentLive, AgentSession};
 
@@ -28,11 +29,13 @@ pub(super) struct Agent {
     /// What is in hand, by leg.
     hands: BTreeMap<LegId, Held>,
     /// What the agent adds to a team's count.
-    counted: Option<(TeamId, bool)>,
+    pub(super) counted: Option<(TeamId, bool)>,
     /// Team and site of the last session or conversation.
     pub(super) place: (Option<TeamId>, Option<SiteId>),
     /// What holds of the agent for now.
     pub(super) runs: Runs,
+    /// What is counted of the present day.
+    pub(super) today: Today,
 }
 
 impl Agent {
@@ -180,9 +183,9 @@ impl Fold {
         });
         if is_current {
             let session = self.agents.get_mut(&it.agent_id).and_then(|agent| agent.session.take());
+            self.runs_aligned(at, it.agent_id);
             self.agent_live(at, it.agent_id, session);
             self.agent_counted(at, it.agent_id);
-            self.runs_aligned(at, it.agent_id);
         }
     }
 
@@ -403,10 +406,16 @@ impl Fold {
     }
 
     fn agent_shown(&mut self, at: &mut At<'_>, agent_id: UserId) {
+        // First: what ends is in the figures of today.
+        self.runs_aligned(at, agent_id);
+        self.agent_refreshed(at, agent_id);
+        self.agent_counted(at, agent_id);
+    }
+
+    /// Brings `agent_live` in line with what is known of an agent.
+    pub(super) fn agent_refreshed(&mut self, at: &mut At<'_>, agent_id: UserId) {
         let session = self.agents.get(&agent_id).and_then(|agent| agent.session);
         self.agent_live(at, agent_id, session);
-        self.agent_counted(at, agent_id);
-        self.runs_aligned(at, agent_id);
     }
 
     /// Brings `agent_live` in line; `session` is the running one, or the one that has just ended.
@@ -460,31 +469,14 @@ impl Fold {
             ])),
             wrapup_count: count(of(&[AgentActivityState::Wrapup])),
             interactions: Json::of(&interactions),
+            any_contact_today_ms: agent.today.any_contact_ms,
+            ready_today_ms: agent.today.ready_ms,
             valid_from_position: shown.map_or(Position::START, |row| row.valid_from_position),
         };
         if shown != Some(&row) {
             let before = shown.cloned();
             self.staff_counted(at, before.as_ref(), &row);
             self.tables.agent_live.put(at.sink, row);
-        }
-    }
-
-    /// Brings the counts of the agent's team in line.
-    fn agent_counted(&mut self, at: &mut At<'_>, agent_id: UserId) {
-        let Some(agent) = self.agents.get_mut(&agent_id) else { return };
-        let now = agent.session.map(|session| (session.team_id, agent.is_ready()));
-        let before = std::mem::replace(&mut agent.counted, now);
-        if before == now {
-            return;
-        }
-        for (counted, sign) in [(before, -1), (now, 1)] {
-            let Some((team_id, available)) = counted else { continue };
-            let team = self.teams.entry(team_id).or_default();
-            team.logged_on += sign;
-            team.available += if available { sign } else { 0 };
-        }
-        for team_id in [before, now].into_iter().flatten().map(|(team_id, _)| team_id) {
-            self.team_counted(at, team_id);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! run that lasts is counted up to the border. So the rows at a position depend on the events up to it only,
 //! and quarters that are over are complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledgerline_schemas::config::ChannelType;
 use ledgerline_schemas::id::{LegId, UserId};
@@ -221,8 +221,11 @@ impl Fold {
     /// The event is the first of a new quarter: what lasts is counted up to its begin.
     pub(super) fn border_reached(&mut self, at: &mut At<'_>) {
         let quarter = interval_start(at.time());
+        let is_new_day = !self.is_today(quarter);
         self.border = quarter.plus_ms(INTERVAL_MICROS.unsigned_abs() / 1_000);
         self.intervals_over(at);
+        self.waits_aged(at);
+        let mut shown = if is_new_day { self.day_begins(at) } else { BTreeSet::new() };
         let mut due: Vec<(UserId, Kind, Run)> = Vec::new();
         for (agent_id, agent) in &mut self.agents {
             for (kind, run) in &mut agent.runs.0 {
@@ -235,6 +238,10 @@ impl Fold {
         }
         for (agent_id, kind, run) in due {
             self.run_counted(at, agent_id, kind, run, quarter);
+            shown.insert(agent_id);
+        }
+        for agent_id in shown {
+            self.agent_refreshed(at, agent_id);
         }
     }
 
@@ -252,9 +259,12 @@ impl Fold {
         let (from, to, sign) =
             if to >= run.counted_to { (run.counted_to, to, 1) } else { (to, run.counted_to, -1) };
         for (start, piece) in pieces(run, from, to).filter(|(_, piece)| *piece != 0) {
-            self.agent_interval(at, (start, agent_id, kind.channel()), |row| {
+            let is_counted = self.agent_interval(at, (start, agent_id, kind.channel()), |row| {
                 kind.add(row, sign * piece);
             });
+            if is_counted && self.is_today(start) {
+                self.agent_counted_today(agent_id, kind, sign * piece);
+            }
         }
     }
 
@@ -269,13 +279,13 @@ impl Fold {
         self.agent_interval(at, (interval_start(at.time()), agent_id, Some(channel_type)), count);
     }
 
-    /// Changes the row of a quarter unless it is final.
+    /// Changes the row of a quarter unless it is final; whether it did.
     fn agent_interval(
         &mut self,
         at: &mut At<'_>,
         key: Key,
         change: impl FnOnce(&mut AgentInterval),
-    ) {
+    ) -> bool {
         let (team_id, site_id) = self.agents.get(&key.1).map(|it| it.place).unwrap_or_default();
         let change = |row: &mut AgentInterval| {
             row.team_id = team_id.or(row.team_id);
@@ -283,12 +293,15 @@ impl Fold {
             change(row);
         };
         if self.tables.agent_interval.get(&key).is_some() {
-            self.tables.agent_interval.change(at.sink, &key, change);
-        } else if !self.settled_quarters.contains(&key) {
+            self.tables.agent_interval.change(at.sink, &key, change)
+        } else if self.settled_quarters.contains(&key) {
+            false
+        } else {
             let mut row = empty(key);
             row.agent_name = self.config.name(key.1.uuid());
             change(&mut row);
             self.tables.agent_interval.put(at.sink, row);
+            true
         }
     }
 
@@ -316,8 +329,6 @@ impl Fold {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;

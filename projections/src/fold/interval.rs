@@ -215,6 +215,9 @@ impl Fold {
         if let Some(row) = row.filter(|row| row.interval_start == quarter) {
             self.tables.interval_current.put(at.sink, row.into());
         }
+        if self.is_today(start) {
+            self.queue_counted_today(at, queue_id, counts);
+        }
     }
 
     /// The rows of the quarter before go.

@@ -92,6 +92,12 @@ fn about(event: &Event) -> About {
         Event::CampaignContactPreviewed(it) => about!(it: agent_id),
         Event::MonitorStarted(it) => about!(it:
             interaction_id = it.interaction_id, agent_id = it.agent_id),
+        Event::AlertFired(it) => about!(it:
+            queue_id = it.place.queue_id, agent_id = it.place.agent_id,
+            interaction_id = it.place.interaction_id),
+        Event::AlertCleared(it) => about!(it:
+            queue_id = it.place.queue_id, agent_id = it.place.agent_id,
+            interaction_id = it.place.interaction_id),
         Event::TimerFired(it) => about!(it:
             interaction_id = it.interaction_id, leg_id = it.leg_id, agent_id = it.agent_id),
         other => interaction_only!(

@@ -97,6 +97,14 @@ fn empty(queue_id: QueueId) -> QueueLive {
         ronas: 0,
         logged_on_agents: 0,
         available_agents: 0,
+        offered_today: 0,
+        answered_today: 0,
+        answered_in_sl_today: 0,
+        abandoned_today: 0,
+        abandoned_in_sl_today: 0,
+        other_today: 0,
+        sum_wait_answered_today_ms: 0,
+        ewt_ms: None,
         valid_from_position: Position::START,
     }
 }
@@ -129,7 +137,11 @@ impl Fold {
         let oldest_interaction_id = oldest
             .and_then(|(_, leg_id)| self.tables.queue_leg.get(&leg_id))
             .map(|leg| leg.interaction_id);
+        let has_answered = new.answered > 0 && old.is_none_or(|old| old.answered == 0);
+        let ewt_ms =
+            has_answered.then(|| self.answered(at, queue_id, stay.1, new.sum_wait_answered_ms));
         self.queue_live(at, queue_id, |row| {
+            row.ewt_ms = ewt_ms.unwrap_or(row.ewt_ms);
             if let Some(old) = old {
                 old.add_to(row, -1);
             }
@@ -141,7 +153,8 @@ impl Fold {
         });
     }
 
-    fn queue_live(
+    /// Changes the row of a queue, a new one if there is none.
+    pub(super) fn queue_live(
         &mut self,
         at: &mut At<'_>,
         queue_id: QueueId,

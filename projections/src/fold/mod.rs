@@ -4,11 +4,13 @@ mod access;
 mod activity;
 mod agent;
 mod agent_interval;
+mod alert;
 mod callback;
 mod campaign;
 mod config;
 mod conversation;
 mod entry_point;
+mod ewt;
 mod feedback;
 mod interaction;
 mod interval;
@@ -23,6 +25,7 @@ mod recording;
 mod retention;
 mod settle;
 mod staff;
+mod today;
 mod trace;
 mod under_way;
 
@@ -37,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use crate::fold::agent::Agent;
 use crate::fold::agent_interval::Settled;
 use crate::fold::config::Config;
+use crate::fold::ewt::Waits;
 use crate::fold::interaction::Interaction;
 pub(crate) use crate::fold::settle::Final;
 use crate::fold::staff::TeamCount;
@@ -44,12 +48,12 @@ use crate::hashed::Hashed;
 use crate::hot::{Appended, Keyed, KeyedInOrder, Sink};
 use crate::retention::Retention;
 use crate::tables::{
-    AccessLog, AgentActivity, AgentInterval, AgentLive, AgentSession, Callback, CampaignContact,
-    ConfigEntity, ConfigHistory, CustomerActivity, CustomerSession, EntryPointInterval,
-    EntryPointLive, EventLog, Feedback, FlowLive, FlowTrace, InteractionLive, IntervalCurrent,
-    Message, MetricDefinition, MonitorSession, Offer, QueueInterval, QueueLeg, QueueLive,
-    Recording, RetentionStatus, RoutingCandidate, RoutingDecision, RoutingOrder, SiteLive,
-    TeamLive,
+    AccessLog, AgentActivity, AgentInterval, AgentLive, AgentSession, Alerts, Callback,
+    CampaignContact, ConfigEntity, ConfigHistory, CustomerActivity, CustomerSession,
+    EntryPointInterval, EntryPointLive, EventLog, Feedback, FlowLive, FlowTrace, InteractionLive,
+    IntervalCurrent, Message, MetricDefinition, MonitorSession, Offer, QueueInterval, QueueLeg,
+    QueueLive, Recording, RetentionStatus, RoutingCandidate, RoutingDecision, RoutingOrder,
+    SiteLive, TeamLive,
 };
 
 /// Changes whenever the same log would give other rows; tables of another version are built anew.
@@ -62,6 +66,7 @@ pub(crate) struct Tables {
     pub(crate) agent_interval: Keyed<AgentInterval>,
     pub(crate) agent_live: Keyed<AgentLive>,
     pub(crate) agent_session: Keyed<AgentSession>,
+    pub(crate) alerts: Keyed<Alerts>,
     pub(crate) callback: Keyed<Callback>,
     pub(crate) campaign_contact: Keyed<CampaignContact>,
     pub(crate) config_entity: Keyed<ConfigEntity>,
@@ -111,6 +116,8 @@ pub(crate) struct Fold {
     teams: BTreeMap<TeamId, TeamCount>,
     /// Waiting legs by entry.
     waiting: BTreeMap<QueueId, BTreeSet<(Timestamp, LegId)>>,
+    /// Waits of the legs answered last.
+    waits: BTreeMap<QueueId, Waits>,
     /// End of the newest quarter of an hour that an event reached.
     border: Timestamp,
     settled_quarters: Settled,
@@ -153,6 +160,7 @@ impl Fold {
             agents: BTreeMap::new(),
             teams: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            waits: BTreeMap::new(),
             border: Timestamp::EPOCH,
             settled_quarters: Settled::default(),
             metric_versions: BTreeMap::new(),
@@ -260,6 +268,8 @@ impl Fold {
             Event::CampaignContactResult(it) => self.campaign_contact_result(at, it),
             Event::CampaignContactSuppressed(it) => self.campaign_contact_suppressed(at, it),
             Event::MetricDefinitionPublished(it) => self.metric_definition_published(at, it),
+            Event::AlertFired(it) => self.alert_fired(at, it),
+            Event::AlertCleared(it) => self.alert_cleared(at, it),
             Event::RetentionApplied(it) => self.retention_applied(at, it),
             Event::AccessQueryRun(it) => self.access_query_run(at, it),
             Event::AccessLogRead(it) => self.access_log_read(at, it),

@@ -2,7 +2,7 @@
 
 use ledgerline_schemas::Position;
 use ledgerline_schemas::event::agent::AgentStateName;
-use ledgerline_schemas::id::{SiteId, TeamId};
+use ledgerline_schemas::id::{SiteId, TeamId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::fold::{At, Fold};
@@ -66,7 +66,9 @@ counts!(
     other_count,
     ringing_count,
     connected_count,
-    wrapup_count
+    wrapup_count,
+    any_contact_today_ms,
+    ready_today_ms
 );
 
 impl Counts {
@@ -92,6 +94,8 @@ impl Counts {
             ringing_count: row.ringing_count.into(),
             connected_count: row.connected_count.into(),
             wrapup_count: row.wrapup_count.into(),
+            any_contact_today_ms: row.any_contact_today_ms,
+            ready_today_ms: row.ready_today_ms,
         }
     }
 }
@@ -140,6 +144,25 @@ impl Fold {
         row.site_name = self.config.name(site_id.uuid());
         if known.as_ref() != Some(&row) {
             self.tables.site_live.put(at.sink, row);
+        }
+    }
+
+    /// Brings the counts of the agent's team in line.
+    pub(super) fn agent_counted(&mut self, at: &mut At<'_>, agent_id: UserId) {
+        let Some(agent) = self.agents.get_mut(&agent_id) else { return };
+        let now = agent.session.map(|session| (session.team_id, agent.is_ready()));
+        let before = std::mem::replace(&mut agent.counted, now);
+        if before == now {
+            return;
+        }
+        for (counted, sign) in [(before, -1), (now, 1)] {
+            let Some((team_id, available)) = counted else { continue };
+            let team = self.teams.entry(team_id).or_default();
+            team.logged_on += sign;
+            team.available += if available { sign } else { 0 };
+        }
+        for team_id in [before, now].into_iter().flatten().map(|(team_id, _)| team_id) {
+            self.team_counted(at, team_id);
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ledgerline_schemas::config::alert_rule::DATASETS;
 use ledgerline_schemas::config::{Granted, Module};
 use uuid::Uuid;
 
 use super::rule::{Test, rule};
-use crate::table::{ColumnType, Row, TableDef, Value};
+use crate::table::{ColumnDef, ColumnType, Row, TableDef, Value};
+use crate::tables::{self, Alerts, TableRow as _};
 
 /// What a masked text shows.
 pub const MASK: &str = "***";
@@ -18,6 +20,11 @@ const NAMING: [&str; 3] = ["aux_code", "multimedia_profile", "skill"];
 
 /// Table and column index of every column that is masked.
 pub(super) type Masks = BTreeSet<(&'static str, usize)>;
+
+/// Whether alerts can be about the rows of a table.
+fn is_dataset(def: &TableDef) -> bool {
+    DATASETS.iter().any(|it| it.name == def.name)
+}
 
 /// Ids in the form in which rows have them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +153,24 @@ impl Limited {
     #[must_use]
     pub fn grants(&self, table: &TableDef, row: &Row) -> bool {
         let Some(rule) = rule(table.name).filter(|_| self.sees(table)) else { return false };
-        self.sees_all_rows() || rule.tests.iter().all(|test| self.holds(*test, table, row))
+        // What an alert tells of a row may be masked there.
+        let whole = self.sees_all_rows() && !rule.tests.contains(&Test::Alert);
+        whole || rule.tests.iter().all(|test| self.holds(*test, table, row))
+    }
+
+    /// The live tables whose alerts tell nothing that is masked there: no figure, no key, no column that alerts have
+    /// too.
+    pub fn alert_datasets(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let tells = |table: &TableDef, column: &ColumnDef| {
+            matches!(column.column_type, ColumnType::Int | ColumnType::Time)
+                || table.key.contains(&column.name)
+                || Alerts::DEF.column(column.name).is_some()
+        };
+        let is_open = move |table: &&'static TableDef| {
+            let columns = || table.columns.iter().enumerate();
+            !columns().any(|(at, column)| tells(table, column) && self.masks(table, at))
+        };
+        tables::ALL.iter().filter(|def| is_dataset(def)).filter(is_open).map(|def| def.name)
     }
 
     fn masked(&self, table: &TableDef, row: &Row) -> Row {
@@ -196,6 +220,13 @@ impl Limited {
                     "entry_point" => self.entry_points.has(id),
                     kind => NAMING.contains(&kind),
                 }
+            }
+            Test::Alert => {
+                let Value::Text(dataset) = value("dataset") else { return false };
+                let known = self.alert_datasets().find(|name| *name == &**dataset);
+                let Some(about) = known.and_then(rule) else { return false };
+                // Alerts have the columns that the rights of their rows follow from.
+                self.sees_all_rows() || about.tests.iter().all(|test| self.holds(*test, table, row))
             }
             Test::Interaction { .. } | Test::Session | Test::WholeOnly => false,
         }

@@ -55,6 +55,8 @@ pub enum Test {
     /// Of configuration: a site, team, queue or entry point that is granted, or of a kind that only gives names
     /// to codes and skills.
     Entity,
+    /// Of `alerts`: the row that it is about would be shown, and nothing of what the alert tells of it is masked there.
+    Alert,
     /// Every place is granted: the row belongs to none, or to too many.
     WholeOnly,
 }
@@ -104,6 +106,7 @@ rules! {
     "agent_interval": Analyzer [staff("team_id", "site_id")],
     "agent_live": Live [staff("team_id", "site_id")],
     "agent_session": Analyzer [staff("team_id", "site_id")],
+    "alerts": Live [Test::Alert],
     "callback": Analyzer [
         queue("queue_id"),
         Test::Interaction { column: "interaction_id", or_none: true },

@@ -54,6 +54,9 @@ fn every_table_declares_to_whom_it_shows_what() {
                 ]
             }
             Test::Entity => vec!["kind", "entity_id"],
+            Test::Alert => {
+                vec!["dataset", "queue_id", "entry_point_id", "team_id", "site_id", "agent_id"]
+            }
             Test::WholeOnly => Vec::new(),
         });
         for column in columns {
@@ -69,7 +72,7 @@ fn every_table_declares_to_whom_it_shows_what() {
                     queue == column.name || entry_point == column.name
                 }
                 Test::Staff { team, site, .. } => team == column.name || site == Some(column.name),
-                Test::Interaction { .. } | Test::Session | Test::WholeOnly => true,
+                Test::Interaction { .. } | Test::Session | Test::WholeOnly | Test::Alert => true,
                 Test::Entity => false,
             });
             // A leg in a granted queue is shown from whichever entry point it came.
@@ -382,4 +385,64 @@ fn an_interaction_is_shown_by_its_queue_and_a_site_with_all_of_its_teams() {
     let mut one_team = some.clone();
     one_team["teams"] = json!([text(TEAM)]);
     assert!(!shown(&one_team, "site_live", &[("site_id", id(SITE))]));
+}
+
+/// An alert tells of a row: it is shown to whom the row is shown, unless what it tells is masked there.
+#[test]
+fn an_alert_is_shown_as_the_row_that_it_is_about() {
+    let alerts = table("alerts");
+    let all = json!({"name": "P", "sites": "all", "teams": "all", "queues": "all", "entry_points": "all"});
+    let with = |changes: &[(&str, Document)]| {
+        let mut document = all.clone();
+        for (field, value) in changes {
+            document[*field] = value.clone();
+        }
+        document
+    };
+    let alert = |dataset: &str, cells: &[(&str, u128)]| -> Row {
+        let value = alerts.columns.iter().map(|column| {
+            match cells.iter().find(|(name, _)| *name == column.name) {
+                Some((_, number)) => Value::Text(text(*number).into()),
+                None if column.name == "dataset" => Value::Text(dataset.into()),
+                None => Value::Null,
+            }
+        });
+        value.collect()
+    };
+    let queue = |id: u128| alert("queue_live", &[("queue_id", id)]);
+    let agent =
+        |team: u128| alert("agent_live", &[("agent_id", 1), ("team_id", team), ("site_id", SITE)]);
+    let site = alert("site_live", &[("site_id", SITE)]);
+    let flow = alert("flow_live", &[("flow_id", 1)]);
+    let unknown = alert("no_such_table", &[("queue_id", QUEUE)]);
+    let itself = alert("alerts", &[("queue_id", QUEUE)]);
+    let one_queue = with(&[("queues", json!([text(QUEUE)]))]);
+    let one_team = with(&[("teams", json!([text(TEAM)])), ("sites", json!([text(SITE)]))]);
+    let mask = |name: &str| with(&[("masked_columns", json!([name]))]);
+    for (document, row, expected) in [
+        (&all, queue(QUEUE), true),
+        (&all, flow.clone(), true),
+        (&all, unknown.clone(), false),
+        (&one_queue, queue(QUEUE), true),
+        (&one_queue, queue(99), false),
+        (&one_queue, agent(TEAM), true),
+        (&one_queue, flow, false),
+        (&one_queue, unknown, false),
+        (&one_queue, itself, false),
+        (&one_team, agent(TEAM), true),
+        (&one_team, agent(OTHER_TEAM), false),
+        (&one_team, site, false),
+        (&json!({"name": "P"}), queue(QUEUE), false),
+        (&with(&[("modules", json!(["analyzer"]))]), queue(QUEUE), false),
+        // A figure, a key, a column that alerts have too; and one that no alert tells.
+        (&mask("queue_live.in_queue_now"), queue(QUEUE), false),
+        (&mask("queue_live.in_queue_now"), agent(TEAM), true),
+        (&mask("agent_id"), agent(TEAM), false),
+        (&mask("queue_live.queue_name"), queue(QUEUE), false),
+        (&mask("agent_name"), agent(TEAM), true),
+    ] {
+        let now = directory(&[("user_profile", PROFILE, document.clone(), true)]);
+        let limited = limited(&principal(None, Some(PROFILE)), &now);
+        assert_eq!(limited.grants(alerts, &row), expected, "{document} {row:?}");
+    }
 }

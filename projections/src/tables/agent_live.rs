@@ -9,7 +9,8 @@ use ledgerline_schemas::id::{AgentSessionId, AuxCodeId, SiteId, TeamId, UserId};
 use crate::column::Json;
 
 table! {
-    /// An agent now.
+    /// An agent now. The figures of today are sums over `agent_interval` of the UTC day of the newest event: what
+    /// lasts is in them up to the begin of the present quarter of an hour.
     AgentLive = "agent_live", key UserId = [agent_id], sort [agent_id], live true;
     /// The agent.
     agent_id: UserId,
@@ -51,4 +52,8 @@ table! {
     wrapup_count: u32,
     /// Ids of the interactions in hand (JSON array of text, sorted).
     interactions: Json,
+    /// Time today with at least one interaction that did not only ring, ms.
+    any_contact_today_ms: i64,
+    /// Time today available with nothing in hand, ms.
+    ready_today_ms: i64,
 }

@@ -133,6 +133,7 @@ pub(crate) mod agent_activity;
 pub(crate) mod agent_interval;
 pub(crate) mod agent_live;
 pub(crate) mod agent_session;
+pub(crate) mod alerts;
 pub(crate) mod callback;
 pub(crate) mod campaign_contact;
 pub(crate) mod config_entity;
@@ -167,6 +168,7 @@ pub(crate) use agent_activity::AgentActivity;
 pub(crate) use agent_interval::AgentInterval;
 pub(crate) use agent_live::AgentLive;
 pub(crate) use agent_session::AgentSession;
+pub(crate) use alerts::Alerts;
 pub(crate) use callback::Callback;
 pub(crate) use campaign_contact::CampaignContact;
 pub(crate) use config_entity::ConfigEntity;
@@ -203,6 +205,7 @@ pub const ALL: &[TableDef] = &[
     *AgentInterval::DEF,
     *AgentLive::DEF,
     *AgentSession::DEF,
+    *Alerts::DEF,
     *Callback::DEF,
     *CampaignContact::DEF,
     *ConfigEntity::DEF,

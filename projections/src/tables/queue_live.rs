@@ -8,7 +8,8 @@ use ledgerline_schemas::id::{InteractionId, LegId, QueueId};
 
 table! {
     /// A queue now, with totals since the log began: offered = answered + abandoned + other + open, the
-    /// same legs as in `queue_leg`.
+    /// same legs as in `queue_leg`. The figures of today are sums over `queue_interval` of the UTC day of the
+    /// newest event.
     QueueLive = "queue_live", key QueueId = [queue_id], sort [queue_id], live true;
     /// The queue.
     @Queue queue_id: QueueId,
@@ -56,4 +57,21 @@ table! {
     logged_on_agents: i64,
     /// Of those, available with nothing in hand.
     available_agents: i64,
+    /// Legs that entered today.
+    offered_today: i64,
+    /// Legs that left to an agent today.
+    answered_today: i64,
+    /// Of those, within the threshold in force at entry.
+    answered_in_sl_today: i64,
+    /// Legs whose customer left today.
+    abandoned_today: i64,
+    /// Of those, within the threshold in force at entry.
+    abandoned_in_sl_today: i64,
+    /// Legs that left for any other reason today.
+    other_today: i64,
+    /// Sum of the time in queue of legs answered today, ms.
+    sum_wait_answered_today_ms: i64,
+    /// Estimated wait, ms: median wait of the newest answered legs, at most 200 and of one hour; null with fewer
+    /// than 40 or a coefficient of variation above 0.4.
+    ewt_ms: Option<i64>,
 }

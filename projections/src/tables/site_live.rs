@@ -38,4 +38,8 @@ table! {
     connected_count: i64,
     /// Of all in hand, those in wrap-up.
     wrapup_count: i64,
+    /// Their time today with at least one interaction that did not only ring, ms.
+    any_contact_today_ms: i64,
+    /// Their time today available with nothing in hand, ms.
+    ready_today_ms: i64,
 }

@@ -13,7 +13,7 @@ use crate::snapshot::Snapshot;
 use crate::table::Row;
 use crate::tests::script::{Cells, open_with, options, rows, sum};
 use crate::tests::storage::unsynced;
-use crate::tests::totals::{log, plan};
+use crate::tests::totals::{log_from, plan};
 
 fn number(cells: &Cells, column: &str) -> i64 {
     sum(std::slice::from_ref(cells), column)
@@ -44,6 +44,45 @@ pub(super) fn check(snapshot: &Snapshot) {
     check_staff(snapshot, "team_live", "team_id");
     check_staff(snapshot, "site_live", "site_id");
     check_interval(snapshot);
+    check_today(snapshot);
+}
+
+/// The figures of today are those of the quarters of the newest event's day.
+fn check_today(snapshot: &Snapshot) {
+    let log = rows(snapshot, "event_log");
+    let Some(newest) = log.iter().map(|it| it["time"].clone()).max() else { return };
+    let of_today = |table: &str| -> Vec<Cells> {
+        let all = rows(snapshot, table).into_iter();
+        all.filter(|it| it["interval_start"][..10] == newest[..10]).collect()
+    };
+    let quarters = of_today("queue_interval");
+    let quarters = by(&quarters, "queue_id");
+    for row in rows(snapshot, "queue_live") {
+        let mine = quarters.get(row["queue_id"].as_str()).cloned().unwrap_or_default();
+        for (figure, of_quarter) in [
+            ("offered_today", "offered"),
+            ("answered_today", "answered"),
+            ("answered_in_sl_today", "answered_in_sl"),
+            ("abandoned_today", "abandoned"),
+            ("abandoned_in_sl_today", "abandoned_in_sl"),
+            ("other_today", "other"),
+            ("sum_wait_answered_today_ms", "sum_wait_answered_ms"),
+        ] {
+            assert_eq!(number(&row, figure), total(&mine, of_quarter), "{figure}");
+        }
+    }
+    let quarters = of_today("agent_interval");
+    let quarters: Vec<Cells> =
+        quarters.into_iter().filter(|it| !it.contains_key("channel_type")).collect();
+    let quarters = by(&quarters, "agent_id");
+    for row in rows(snapshot, "agent_live") {
+        let mine = quarters.get(row["agent_id"].as_str()).cloned().unwrap_or_default();
+        for (figure, of_quarter) in
+            [("any_contact_today_ms", "any_contact_ms"), ("ready_today_ms", "ready_ms")]
+        {
+            assert_eq!(number(&row, figure), total(&mine, of_quarter), "{figure}");
+        }
+    }
 }
 
 fn check_interactions(snapshot: &Snapshot) {
@@ -148,6 +187,8 @@ fn check_staff(snapshot: &Snapshot, table: &str, column: &str) {
             "ringing_count",
             "connected_count",
             "wrapup_count",
+            "any_contact_today_ms",
+            "ready_today_ms",
         ] {
             assert_eq!(number(row, figure), total(&mine, figure), "{table}.{figure}");
         }
@@ -187,8 +228,10 @@ proptest! {
         plans in prop::collection::vec(plan(), 1..12),
         flush in 7..60_u64,
         every in 1..20_u64,
+        over_midnight in any::<bool>(),
     ) {
-        let script = log(&plans);
+        // From 9:00, or from 23:30 over midnight.
+        let script = log_from(if over_midnight { 14 * 3_600_000 + 1_800_000 } else { 0 }, &plans);
         let dir = tempfile::tempdir().unwrap();
         let mut engine = open_with(unsynced(), dir.path(), options(flush, 150)).unwrap();
         let head = usize::try_from(script.log.head().0).unwrap();

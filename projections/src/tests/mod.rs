@@ -1,6 +1,7 @@
 //! Tests of the folds and their storage over a log in memory.
 
 mod agent_intervals;
+mod alerts;
 mod call;
 mod details;
 mod details_after;
@@ -18,6 +19,7 @@ mod script;
 mod splice;
 mod storage;
 mod supervised;
+mod today;
 mod totals;
 mod underway;
 mod upkeep;

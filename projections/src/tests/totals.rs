@@ -311,8 +311,14 @@ fn play(number: u128, plan: &Plan) -> Vec<(i64, Event)> {
 }
 
 /// A log of several interactions side by side, with agents who come and go.
-pub(super) fn log(plans: &[Plan]) -> Script {
+fn log(plans: &[Plan]) -> Script {
+    log_from(0, plans)
+}
+
+/// The same from so many milliseconds after the usual begin.
+pub(super) fn log_from(began: i64, plans: &[Plan]) -> Script {
     let mut script = Script::new();
+    script.now = began;
     for queue in 0..2_u128 {
         script.queue(EntityId::from_u128(0x50 + queue), "queue", 20_000 * (queue as u64 + 1), TEAM);
     }
@@ -353,7 +359,7 @@ pub(super) fn log(plans: &[Plan]) -> Script {
     }
     all.sort_by_key(|(at, _)| *at);
     for (at, event) in all {
-        script.at(at, event);
+        script.at(began + at, event);
     }
     script
 }

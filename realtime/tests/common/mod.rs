@@ -233,6 +233,7 @@ impl FeedSource for TestFeed {
         Box::pin(std::future::ready(Some(Follow {
             live,
             directory: Directory::default(),
+            alert_rules: Default::default(),
             batches: receiver.boxed(),
         })))
     }

@@ -7,6 +7,7 @@ use ledgerline_schemas::config::{
 use ledgerline_schemas::id::{EntityId, EntryPointId, QueueId};
 use ledgerline_schemas::limits::{GROUPS_MAX, NAME_CHARS_MAX, PROFILE_LIST_MAX, REQUIREMENTS_MAX};
 
+use super::alert_check;
 use super::retention;
 use super::schedule_check;
 use crate::flow::validate;
@@ -40,6 +41,7 @@ pub(super) fn check(config: &Config, id: EntityId, entity: &Entity) -> Result<()
         Entity::RetentionPolicy(it) => retention::check_policy(config, id, it),
         Entity::LegalHold(it) => retention::check_hold(config, it),
         Entity::ReportSchedule(it) => schedule_check::check(it),
+        Entity::AlertRule(it) => alert_check::check(it),
         _ => Ok(()),
     }
 }

@@ -7,6 +7,7 @@
 
 mod agent;
 mod broadcast;
+mod alert_check;
 mod config;
 mod config_check;
 mod conversation;

@@ -203,6 +203,7 @@ impl Config {
             | Entity::RetentionPolicy(_)
             | Entity::LegalHold(_)
             | Entity::ReportSchedule(_)
+            | Entity::AlertRule(_)
             | Entity::Other(..) => {}
         }
     }
@@ -339,6 +340,16 @@ impl Config {
                 if let Some(id) = it.as_user_id {
                     found.push(("as_user_id", EntityKind::User, id.uuid()));
                 }
+            }
+            Entity::AlertRule(it) => {
+                let mut all = |field, kind, ids: &mut dyn Iterator<Item = Uuid>| {
+                    found.extend(ids.map(|id| (field, kind, id)));
+                };
+                all("queue_ids", EntityKind::Queue, &mut it.queue_ids.iter().map(|id| id.uuid()));
+                all("team_ids", EntityKind::Team, &mut it.team_ids.iter().map(|id| id.uuid()));
+                all("site_ids", EntityKind::Site, &mut it.site_ids.iter().map(|id| id.uuid()));
+                let entry_points = &mut it.entry_point_ids.iter().map(|id| id.uuid());
+                all("entry_point_ids", EntityKind::EntryPoint, entry_points);
             }
             Entity::SkillProfile(it) => {
                 for skill in &it.skills {

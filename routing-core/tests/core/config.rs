@@ -297,3 +297,89 @@ fn the_form_of_a_report_schedule_is_checked_by_field() {
         .when(delete(EntityKind::User, "reader"))
         .then_refused(RejectionCode::Conflict, "as_user_id of report_schedule");
 }
+
+#[test]
+fn an_alert_rule_names_what_is_there_and_bounds_that_make_sense() {
+    let whole = || {
+        json!({
+            "dataset": "queue_live", "figure": {"column": "in_queue_now"},
+            "comparison": "above", "threshold": 10,
+        })
+    };
+    let ratio = |more: serde_json::Value| {
+        let mut ratio = json!({"of": ["answered_in_sl_today"], "per": ["answered_today"]});
+        ratio.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
+        json!({"ratio": ratio})
+    };
+    let table = [
+        ("dataset", json!("queue_leg"), "dataset: \"queue_leg\" is not one of agent_live, "),
+        ("dataset", json!("alerts"), "dataset:"),
+        ("figure", json!({"column": "waiting"}), "figure.column: \"waiting\": queue_live has "),
+        ("figure", json!({"column": "queue_name"}), "figure.column:"),
+        ("figure", json!({"age": "in_queue_now"}), "figure.age:"),
+        ("figure", json!({"mean": "in_queue_now"}), "mean"),
+        ("figure", ratio(json!({"of": []})), "figure.ratio.of: has 0"),
+        ("figure", ratio(json!({"per": vec!["answered_today"; 11]})), "figure.ratio.per: has 11"),
+        ("figure", ratio(json!({"per": ["queue_id"]})), "figure.ratio.per: \"queue_id\""),
+        ("figure", ratio(json!({"times": 0})), "figure.ratio.times:"),
+        ("figure", ratio(json!({"times": 1_000_001})), "figure.ratio.times:"),
+        ("figure", ratio(json!({"per_min": 0})), "figure.ratio.per_min:"),
+        ("comparison", json!("equal"), "equal"),
+        ("clear_threshold", json!(11), "clear_threshold: is 11, must not be greater"),
+        ("for_ms", json!(86_400_001), "for_ms:"),
+        ("team_ids", json!([entity(EntityKind::Team, "Red")]), "team_ids:"),
+        ("queue_ids", json!([entity(EntityKind::Queue, "nobody")]), "queue_ids: no queue has id"),
+        ("severity", json!("urgent"), "urgent"),
+        ("message", json!("x".repeat(501)), "message: has 501"),
+        ("treshold", json!(1), "treshold"),
+    ];
+    for (field, value, expected) in table {
+        let mut document = whole();
+        document[field] = value;
+        Scenario::new()
+            .when(put(EntityKind::AlertRule, "r", document))
+            .then_refused(RejectionCode::Invalid, expected);
+    }
+    let age = json!({
+        "dataset": "queue_live", "figure": {"age": "oldest_entered_time"},
+        "comparison": "at_least", "threshold": 60_000, "clear_threshold": 60_000,
+    });
+    for (field, value, expected) in [
+        ("comparison", json!("below"), "comparison: an age"),
+        ("clear_threshold", json!(-1), "threshold: an age"),
+    ] {
+        let mut document = age.clone();
+        document[field] = value;
+        Scenario::new()
+            .when(put(EntityKind::AlertRule, "r", document))
+            .then_refused(RejectionCode::Invalid, expected);
+    }
+    let mut below = whole();
+    below["comparison"] = json!("below");
+    below["clear_threshold"] = json!(9);
+    Scenario::new()
+        .when(put(EntityKind::AlertRule, "r", below))
+        .then_refused(RejectionCode::Invalid, "clear_threshold: is 9, must not be less");
+    for document in [whole(), age, {
+        let mut document = whole();
+        document["figure"] = ratio(json!({"times": 100, "per_min": 20}));
+        document["message"] = json!("x".repeat(500));
+        document["for_ms"] = json!(86_400_000);
+        document
+    }] {
+        Scenario::new()
+            .when(put(EntityKind::AlertRule, "r", document))
+            .then(&["config.alert_rule.created"]);
+    }
+    let site = entity(EntityKind::Site, "Berlin");
+    let document = json!({
+        "dataset": "site_live", "figure": {"column": "available_agents"},
+        "comparison": "at_most", "threshold": 0, "site_ids": [site],
+    });
+    Scenario::new()
+        .given([put(EntityKind::Site, "Berlin", json!({}))])
+        .when(put(EntityKind::AlertRule, "r", document))
+        .then(&["config.alert_rule.created"])
+        .when(delete(EntityKind::Site, "Berlin"))
+        .then_refused(RejectionCode::Conflict, "site_ids of alert_rule");
+}

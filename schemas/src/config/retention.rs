@@ -39,7 +39,7 @@ pub fn never_dropped(table: &str) -> Option<&'static str> {
             "other rows are understood by it"
         }
         "retention_status" => "it tells what was dropped",
-        "agent_live" | "entry_point_live" | "flow_live" | "interaction_live"
+        "agent_live" | "alerts" | "entry_point_live" | "flow_live" | "interaction_live"
         | "interval_current" | "queue_live" | "site_live" | "team_live" => {
             "it shows the present only"
         }

@@ -139,6 +139,7 @@ type_names! {
     ReportSchedule = "report_schedule",
     RetentionPolicy = "retention_policy",
     LegalHold = "legal_hold",
+    AlertRule = "alert_rule",
     Flow = "flow",
 }
 

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod agent;
 pub mod broadcast;
+pub mod alert;
 pub mod callback;
 pub mod campaign;
 pub mod checkpoint;
@@ -335,4 +336,6 @@ TimerFired(clock::TimerFired) = "timer.fired",
 LogCheckpoint(checkpoint::LogCheckpoint) = "log.checkpoint",
 LogSegmentDropped(checkpoint::LogSegmentDropped) = "log.segment_dropped",
 RetentionApplied(retention::RetentionApplied) = "retention.applied",
+AlertFired(alert::AlertFired) = "alert.fired",
+AlertCleared(alert::AlertCleared) = "alert.cleared",
 EngineStarted(checkpoint::EngineStarted) = "engine.started",}
