@@ -19,6 +19,7 @@ pub mod report;
 pub mod report_schedule;
 pub mod retention;
 pub mod skill;
+pub mod webhook;
 
 pub use access_profile::{Granted, Module, ProfileType, ResourceCollection, UserProfile};
 pub use flow::{Activity, ActivityKind, Flow};
@@ -28,6 +29,7 @@ pub use retention::{LegalHold, RetentionPolicy};
 pub use skill::{
     AgentSkill, Skill, SkillCondition, SkillProfile, SkillRequirement, SkillType, SkillValue,
 };
+pub use webhook::WebhookSubscription;
 
 /// Channel of an interaction, a queue, an agent's slot.
 #[derive(
@@ -137,6 +139,8 @@ kinds! {
     RetentionPolicy = "retention_policy",
     /// A legal hold.
     LegalHold = "legal_hold",
+    /// A subscription of a webhook.
+    WebhookSubscription = "webhook_subscription",
     /// A flow.
     Flow = "flow",
 }
@@ -355,6 +359,7 @@ pub enum Entity {
     RetentionPolicy(RetentionPolicy),
     LegalHold(LegalHold),
     ReportSchedule(ReportSchedule),
+    WebhookSubscription(WebhookSubscription),
     /// A kind whose document is only stored and shown today.
     Other(EntityKind, Document),
 }
@@ -381,6 +386,7 @@ impl Entity {
             EntityKind::RetentionPolicy => Self::RetentionPolicy(document.parse()?),
             EntityKind::LegalHold => Self::LegalHold(document.parse()?),
             EntityKind::ReportSchedule => Self::ReportSchedule(document.parse()?),
+            EntityKind::WebhookSubscription => Self::WebhookSubscription(document.parse()?),
             other => {
                 document.parse::<Named>()?;
                 Self::Other(other, document.clone())
@@ -407,6 +413,7 @@ impl Entity {
             Self::RetentionPolicy(it) => it.name.clone(),
             Self::LegalHold(it) => it.name.clone(),
             Self::ReportSchedule(it) => it.name.clone(),
+            Self::WebhookSubscription(it) => it.name.clone(),
             Self::Other(_, document) => {
                 document.parse::<Named>().map(|named| named.name).unwrap_or_default()
             }

@@ -121,6 +121,8 @@ streams! {
     callback(crate::id::CallbackId) = "callback";
     /// Stream of the erasures of one person.
     erasure(crate::id::SubjectId) = "erasure";
+    /// Stream of what became of one webhook's subscription.
+    webhook(crate::id::EntityId) = "webhook";
     /// Foreign stream written through the KurrentDB endpoint.
     external(&str) = "external";
 }

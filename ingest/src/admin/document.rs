@@ -4,7 +4,7 @@
 use ledgerline_schemas::config::{
     AuxCode, EntityKind, EntryPoint, Flow, LegalHold, MultimediaProfile, Named, Queue,
     ReportSchedule, ResourceCollection, RetentionPolicy, Site, Skill, SkillProfile, Team, User,
-    UserProfile,
+    UserProfile, WebhookSubscription,
 };
 use ledgerline_schemas::document::Document;
 use serde::Serialize;
@@ -36,6 +36,7 @@ pub(super) fn normalized(
         EntityKind::RetentionPolicy => typed::<RetentionPolicy>(&value)?,
         EntityKind::LegalHold => typed::<LegalHold>(&value)?,
         EntityKind::ReportSchedule => typed::<ReportSchedule>(&value)?,
+        EntityKind::WebhookSubscription => typed::<WebhookSubscription>(&value)?,
         // Kinds whose document is only stored today: everything but the name is free.
         _ => {
             read::<Named>(&value)?;

@@ -19,6 +19,7 @@ mod retention;
 mod routing;
 mod schedule_check;
 mod timer;
+mod webhook_check;
 
 use std::collections::BTreeMap;
 

@@ -203,6 +203,7 @@ impl Config {
             | Entity::RetentionPolicy(_)
             | Entity::LegalHold(_)
             | Entity::ReportSchedule(_)
+            | Entity::WebhookSubscription(_)
             | Entity::Other(..) => {}
         }
     }

@@ -139,6 +139,7 @@ type_names! {
     ReportSchedule = "report_schedule",
     RetentionPolicy = "retention_policy",
     LegalHold = "legal_hold",
+    WebhookSubscription = "webhook_subscription",
     Flow = "flow",
 }
 

@@ -24,6 +24,7 @@ pub mod queue;
 pub mod report;
 pub mod retention;
 pub mod routing;
+pub mod webhook;
 pub mod wrapup;
 use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -333,4 +334,8 @@ TimerFired(clock::TimerFired) = "timer.fired",
 LogCheckpoint(checkpoint::LogCheckpoint) = "log.checkpoint",
 LogSegmentDropped(checkpoint::LogSegmentDropped) = "log.segment_dropped",
 RetentionApplied(retention::RetentionApplied) = "retention.applied",
+WebhookDisabled(webhook::WebhookDisabled) = "webhook.disabled",
+WebhookEnabled(webhook::WebhookEnabled) = "webhook.enabled",
+WebhookGivenUp(webhook::WebhookGivenUp) = "webhook.given_up",
+WebhookReplayed(webhook::WebhookReplayed) = "webhook.replayed",
 EngineStarted(checkpoint::EngineStarted) = "engine.started",}
