@@ -1,6 +1,6 @@
 //! All subscriptions of an organization, as the configuration on its log says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ struct Broken {
 struct State {
     followed: Position,
     known: BTreeMap<EntityId, Known>,
+    /// What is known of these is newer than their endpoints.
+    unsettled: BTreeSet<EntityId>,
     endpoints: BTreeMap<EntityId, Arc<Endpoint>>,
     broken: BTreeMap<EntityId, Broken>,
 }
@@ -80,18 +82,16 @@ impl Webhooks {
                 }
             }
         }
-        let ids: Vec<EntityId> = known.keys().copied().collect();
         let state = State {
             followed: position,
+            unsettled: known.keys().copied().collect(),
             known,
             endpoints: BTreeMap::new(),
             broken: BTreeMap::new(),
         };
         let webhooks =
             Self { parts, state: Mutex::new(state), turn: tokio::sync::Mutex::default() };
-        for id in ids {
-            webhooks.settle(id).await;
-        }
+        webhooks.settle_all().await;
         Ok(webhooks)
     }
 
@@ -105,27 +105,41 @@ impl Webhooks {
     /// [`ReadError`].
     pub async fn catch_up(&self) -> Result<(), ReadError> {
         let _turn = self.turn.lock().await;
+        let read = self.read();
+        // Only what is so in the end: of one that was deleted and made anew, the file is of the new one.
+        self.settle_all().await;
+        read
+    }
+
+    fn read(&self) -> Result<(), ReadError> {
         let filter = Filter {
             type_prefixes: vec![format!("config.{}.", EntityKind::WebhookSubscription.name())],
             ..Filter::default()
         };
         let head = self.parts.reader.head();
-        loop {
-            let from = self.state().followed;
-            if from >= head {
-                return Ok(());
-            }
+        let mut state = self.state();
+        while state.followed < head {
+            let from = state.followed;
             let page = self.parts.reader.read_all(from, Direction::Forward, &filter, PAGE)?;
             if page.scanned_to <= from {
                 return Err(ReadError::Closed);
             }
             for event in &page.events {
-                let changed = fold(&mut self.state().known, event);
-                if let Some(id) = changed {
-                    self.settle(id).await;
+                if let Some(id) = fold(&mut state.known, event) {
+                    state.unsettled.insert(id);
                 }
             }
-            self.state().followed = page.scanned_to;
+            state.followed = page.scanned_to;
+        }
+        Ok(())
+    }
+
+    /// Whoever asks may go away in the middle: what is not settled then is settled the next time.
+    async fn settle_all(&self) {
+        loop {
+            let Some(id) = self.state().unsettled.first().copied() else { return };
+            self.settle(id).await;
+            self.state().unsettled.remove(&id);
         }
     }
 

@@ -98,6 +98,10 @@ fn off_is_a_pause_and_gone_is_gone() {
         world.happens(1, "after a start");
         webhooks.step().await.unwrap();
         assert_eq!(reasons(), ["while off", "anew", "after a start"]);
+        // From the beginning of the log, past the end of the first of this id.
+        let webhooks = world.webhooks().await;
+        webhooks.step().await.unwrap();
+        assert_eq!(reasons().len(), 3, "{:?}", reasons());
     });
 }
 
