@@ -5,6 +5,7 @@
 mod audit;
 mod report;
 mod retention;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ pub(crate) use report::{Report, ReportRun, ReportVerb};
 pub(crate) use retention::{
     Retention, RetentionHold, RetentionRelease, RetentionRun, RetentionVerb,
 };
+pub(crate) use webhook::{Webhook, WebhookVerb};
 
 /// Self-hosted, event-sourced contact center: one log, everything else is derived from it.
 #[derive(Debug, Parser)]
@@ -43,6 +45,8 @@ pub(crate) enum Verb {
     Top(crate::command::top::Top),
     /// Run a report: a table, a spreadsheet, a drawing.
     Report(Report),
+    /// Look after webhooks of a running server.
+    Webhook(Webhook),
     /// Show the history of one interaction, step by step.
     Replay(Replay),
     /// Build the tables anew from the log and compare checksums.

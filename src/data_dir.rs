@@ -13,6 +13,7 @@
 //! DATA/orgs/<id>/log/             the log
 //! DATA/orgs/<id>/tables/          projections
 //! DATA/orgs/<id>/snapshots/       routing snapshots
+//! DATA/orgs/<id>/webhooks/        how far each webhook has come
 //! ```
 
 use std::fs::{self, File, TryLockError};

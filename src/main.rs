@@ -35,6 +35,7 @@ mod settings;
 mod standby;
 mod storage;
 mod system;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -77,6 +78,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Verb::Sql(arguments) => command::sql::run(arguments).await,
             Verb::Top(arguments) => command::top::run(arguments).await,
             Verb::Report(arguments) => command::report::run(arguments).await,
+            Verb::Webhook(arguments) => command::webhook::run(arguments).await,
             Verb::Replay(arguments) => command::replay::run(arguments).await,
             Verb::Rebuild(arguments) => command::rebuild::run(arguments).await,
             Verb::Tables(arguments) => command::tables::run(arguments).await,

@@ -9,6 +9,7 @@ use ledgerline_connectors::reports::channels::DeliverySettings;
 use ledgerline_event_store::archive::Retention;
 use ledgerline_ingest::chat::ChatSettings;
 use ledgerline_ingest::voice::VoiceConfig;
+use ledgerline_realtime::webhook::WebhookSettings;
 use serde::Deserialize;
 
 use crate::engine::Engine;
@@ -50,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) tables: TableCopies,
     /// Delivery of reports that are due.
     pub(crate) reports: DeliverySettings,
+    /// Webhooks.
+    pub(crate) webhooks: WebhookSettings,
     /// Logs.
     pub(crate) log: Log,
 }
@@ -241,6 +244,7 @@ impl Default for Settings {
             custody: Custody::default(),
             tables: TableCopies::default(),
             reports: DeliverySettings::default(),
+            webhooks: WebhookSettings::default(),
             log: Log::default(),
         }
     }

@@ -14,6 +14,7 @@ use ledgerline_ingest::engine::{EffectSinks, Engine, EngineHandle, Routed};
 use ledgerline_ingest::http::{Doors, Organization};
 use ledgerline_ingest::voice::{self, VoiceDoor, VoiceServer};
 use ledgerline_projections::Projections;
+use ledgerline_realtime::webhook::{self, WebhookState};
 use ledgerline_realtime::{self as realtime, ProjectionsFeed, RealtimeState};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
@@ -41,6 +42,7 @@ use crate::retention;
 use crate::settings::Settings;
 use crate::standby::{self, Door};
 use crate::storage;
+use crate::webhooks;
 
 /// Where the system listens.
 #[derive(Clone, Debug, Serialize)]
@@ -76,6 +78,7 @@ pub(crate) struct System {
     schedulers: Schedulers,
     sign_at_end: bool,
     realtime: RealtimeState,
+    webhooks: WebhookState,
     doors_close: CancellationToken,
     voice_close: CancellationToken,
     voice: Option<VoiceServer>,
@@ -185,6 +188,10 @@ impl System {
             .with_schedules(Arc::new(schedulers.clone()));
         let ids = organizations.iter().map(|running| running.known.org_id);
         tasks.extend(schedulers.start(&settings.reports, &opened, ids, &state)?);
+        let webhooks = WebhookState::new(realtime.clone());
+        let ids = organizations.iter().map(|running| running.known.org_id);
+        let started = webhooks::start(&webhooks, &settings.webhooks, data, &opened, ids).await?;
+        tasks.extend(started);
         let sql = if settings.sql.enabled {
             let config = pgwire_config(settings, data);
             let (address, task) =
@@ -245,6 +252,7 @@ impl System {
             .collect();
         let router = ledgerline_ingest::http::router(doors)
             .merge(realtime::router(realtime.clone()))
+            .merge(webhook::router(webhooks.clone()))
             .merge(analyzer::router(state))
             .merge(ops::router(watched, metrics, verifier))
             .layer(axum::middleware::from_fn(refused_body::discard));
@@ -279,6 +287,7 @@ impl System {
             schedulers,
             sign_at_end: settings.custody.checkpoint_every_s > 0,
             realtime,
+            webhooks,
             doors_close,
             voice_close,
             voice,
@@ -351,6 +360,7 @@ impl System {
         self.opened.clear();
         self.custodians.clear();
         self.schedulers.clear();
+        self.webhooks.clear();
         for running in self.organizations {
             let Running { known, custodian, log, projections, engine, mirror } = running;
             drop(mirror);

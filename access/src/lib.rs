@@ -1,5 +1,7 @@
 //! Who may do what: tokens, database credentials, roles and the policy matrix.
 //!
+//! [`outbound`] is the other direction: where what is sent out may go, and how it is signed.
+//!
 //! It is a library of checks. It has no routes and no tables of its own: every edge crate calls
 //! [`bearer`], [`Verifier::verify`] (or [`ScramCredentials::lookup`]) and then [`allows`]. Every door has the same
 //! [`Verifier`]: tokens of the built-in [`TokenIssuer`], and of the issuers in [`oidc`] that the settings name.
@@ -15,6 +17,7 @@
 pub mod bearer;
 pub mod error;
 pub mod oidc;
+pub mod outbound;
 pub mod policy;
 pub mod principal;
 pub mod scram;

@@ -8,11 +8,11 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ledgerline_access::outbound::whole_file;
 use ledgerline_schemas::{Position, Recorded};
 use serde::Deserialize;
 
 use crate::sink::{Sink, SinkError};
-use crate::whole_file;
 
 /// Read at a time while looking for the last line, bytes.
 const STEP_BYTES: u64 = 64 << 10;

@@ -17,8 +17,6 @@ pub mod position_file;
 pub mod reports;
 pub mod sink;
 
-mod whole_file;
-
 pub use json_lines::JsonLines;
 pub use outbox::{Backoff, Outbox, OutboxError};
 pub use position_file::{PositionError, PositionFile};

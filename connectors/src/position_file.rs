@@ -3,11 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ledgerline_access::outbound::whole_file;
 use ledgerline_schemas::Position;
 use ledgerline_schemas::id::OrgId;
 use serde::{Deserialize, Serialize};
-
-use crate::whole_file;
 
 /// A position file cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,9 +1,9 @@
-//! Push: live datasets and the event stream over WebSocket and server-sent events.
+//! Push: live datasets and the event stream over WebSocket and server-sent events, and webhooks.
 //!
 //! A subscriber gets a consistent snapshot at one log position and then deltas. Every frame says which
 //! positions it covers, so a subscriber's rows at position P can be compared with the SQL answer at P.
 //! This crate reads the change feed and the log; it appends nothing and keeps no tables of its own. Alerts that
-//! fire are handed to a port ([`alerts`]).
+//! fire are handed to a port ([`alerts`]); [`webhook`] sends events to servers of integrators.
 //!
 //! Invariants:
 //! * snapshot plus deltas up to P are the rows of the live table at P that pass the filter;
@@ -32,6 +32,7 @@ pub mod resume;
 pub mod session;
 pub mod sse;
 pub mod state;
+pub mod webhook;
 pub mod ws;
 
 mod cohort;

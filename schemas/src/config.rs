@@ -20,6 +20,7 @@ pub mod report;
 pub mod report_schedule;
 pub mod retention;
 pub mod skill;
+pub mod webhook;
 
 pub use access_profile::{Granted, Module, ProfileType, ResourceCollection, UserProfile};
 pub use alert_rule::AlertRule;
@@ -30,6 +31,7 @@ pub use retention::{LegalHold, RetentionPolicy};
 pub use skill::{
     AgentSkill, Skill, SkillCondition, SkillProfile, SkillRequirement, SkillType, SkillValue,
 };
+pub use webhook::WebhookSubscription;
 
 /// Channel of an interaction, a queue, an agent's slot.
 #[derive(
@@ -141,6 +143,8 @@ kinds! {
     LegalHold = "legal_hold",
     /// A rule over live figures.
     AlertRule = "alert_rule",
+    /// A subscription of a webhook.
+    WebhookSubscription = "webhook_subscription",
     /// A flow.
     Flow = "flow",
 }
@@ -360,6 +364,7 @@ pub enum Entity {
     LegalHold(LegalHold),
     ReportSchedule(ReportSchedule),
     AlertRule(AlertRule),
+    WebhookSubscription(WebhookSubscription),
     /// A kind whose document is only stored and shown today.
     Other(EntityKind, Document),
 }
@@ -387,6 +392,7 @@ impl Entity {
             EntityKind::LegalHold => Self::LegalHold(document.parse()?),
             EntityKind::ReportSchedule => Self::ReportSchedule(document.parse()?),
             EntityKind::AlertRule => Self::AlertRule(document.parse()?),
+            EntityKind::WebhookSubscription => Self::WebhookSubscription(document.parse()?),
             other => {
                 document.parse::<Named>()?;
                 Self::Other(other, document.clone())
@@ -414,6 +420,7 @@ impl Entity {
             Self::LegalHold(it) => it.name.clone(),
             Self::ReportSchedule(it) => it.name.clone(),
             Self::AlertRule(it) => it.name.clone(),
+            Self::WebhookSubscription(it) => it.name.clone(),
             Self::Other(_, document) => {
                 document.parse::<Named>().map(|named| named.name).unwrap_or_default()
             }

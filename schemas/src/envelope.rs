@@ -129,6 +129,8 @@ streams! {
     erasure(crate::id::SubjectId) = "erasure";
     /// Stream of one rule's alerts.
     alerts(crate::id::EntityId) = "alerts";
+    /// Stream of what became of one webhook's subscription.
+    webhook(crate::id::EntityId) = "webhook";
     /// Foreign stream written through the KurrentDB endpoint.
     external(&str) = "external";
 }

@@ -40,6 +40,7 @@ pub mod publish;
 pub mod sensitive;
 pub mod time;
 pub mod upcast;
+pub mod webhook;
 
 pub use envelope::{Actor, ActorType, Header, NewEvent, Position, Recorded, StreamId, Version};
 pub use event::Event;

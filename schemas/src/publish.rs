@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::command::{Command, Commanded};
 use crate::config::{
     AlertRule, AuxCode, EntryPoint, Flow, LegalHold, MultimediaProfile, Queue, ResourceCollection,
-    RetentionPolicy, Site, Skill, SkillProfile, Team, User, UserProfile,
+    RetentionPolicy, Site, Skill, SkillProfile, Team, User, UserProfile, WebhookSubscription,
 };
 use crate::envelope::{Actor, Position, StreamId, Version};
 use crate::event::json_schemas;
@@ -120,6 +120,7 @@ fn config() -> Value {
         ("retention_policy", generator.subschema_for::<RetentionPolicy>()),
         ("alert_rule", generator.subschema_for::<AlertRule>()),
         ("legal_hold", generator.subschema_for::<LegalHold>()),
+        ("webhook_subscription", generator.subschema_for::<WebhookSubscription>()),
     ];
     let kinds: Map<String, Value> =
         kinds.into_iter().map(|(kind, schema)| (kind.to_owned(), schema.into())).collect();

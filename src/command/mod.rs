@@ -22,3 +22,4 @@ pub(crate) mod tables;
 pub(crate) mod token;
 pub(crate) mod top;
 pub(crate) mod verify;
+pub(crate) mod webhook;

@@ -13,6 +13,7 @@ mod s3;
 mod scale_bench;
 mod sql_clients;
 mod verbs;
+mod webhook_clients;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,9 @@ cargo xtask <verb>
   flight-clients
              clients of Arrow Flight SQL (ADBC, pyarrow) against the built server; installs them:
              cargo xtask flight-clients [--only adbc|pyarrow] [--binary FILE]
+  webhook-clients
+             the official Standard Webhooks libraries (Python, Node) verify what is sent; installs them:
+             cargo xtask webhook-clients [--only python|node]
   fluvio-suite
              the Fluvio carrier against a real SC and SPU, started from a fluvio-run program:
              cargo xtask fluvio-suite --fluvio-run FILE (or LEDGERLINE_FLUVIO_RUN); writes
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
         "bench" => verbs::bench(&rest),
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
         "flight-clients" => flight_clients::flight_clients(&rest),
+        "webhook-clients" => webhook_clients::webhook_clients(&rest),
         "fluvio-suite" => fluvio_suite::fluvio_suite(&rest),
         "s3" => s3::s3(),
         "clients" => sql_clients::clients(&rest),

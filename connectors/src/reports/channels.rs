@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ledgerline_access::outbound::{PrivateHosts, Secret, SecretSource, Undelivered, shown};
 use ledgerline_schemas::config::report_schedule::DeliveryTarget;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -13,13 +14,11 @@ use serde::Deserialize;
 use url::Url;
 
 use super::file::FileChannel;
-use super::guard::PrivateHosts;
 use super::mail::{MailChannel, Security, check_address, is_local};
 use super::parcel::Parcel;
-use super::ports::{Courier, Handing, Undelivered};
+use super::ports::{Courier, Handing};
 use super::retry::Retry;
-use super::secret::{Secret, SecretSource};
-use super::webhook::{self, WebhookChannel};
+use super::webhook::WebhookChannel;
 
 /// How reports are delivered: the section `reports` of the settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -163,7 +162,10 @@ impl DeliverySettings {
         }
         let webhooks = WebhookChannel {
             keys,
-            private_hosts: PrivateHosts(self.webhooks.private_hosts.clone()),
+            private_hosts: PrivateHosts {
+                hosts: self.webhooks.private_hosts.clone(),
+                setting: "reports.webhooks.private_hosts",
+            },
             timeout: Duration::from_secs(self.webhooks.timeout_s),
             bytes_max: self.webhooks.bytes_max,
         };
@@ -266,7 +268,7 @@ impl Courier for Channels {
                 if folder.is_empty() { name } else { format!("{folder}/{name}") }
             }
             DeliveryTarget::Webhook { url, .. } => {
-                Url::parse(url).map_or_else(|_| "no URL".to_owned(), |url| webhook::shown(&url))
+                Url::parse(url).map_or_else(|_| "no URL".to_owned(), |url| shown(&url))
             }
             DeliveryTarget::Mail { to, .. } => to.join(", "),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ledgerline_access::outbound::{Secret, Undelivered};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
@@ -15,8 +16,6 @@ use tokio_rustls::TlsConnector;
 
 use super::due::utc;
 use super::parcel::Parcel;
-use super::ports::Undelivered;
-use super::secret::Secret;
 use super::smtp::{Session, Wire};
 
 /// Longest time to connect, TLS included.

@@ -16,14 +16,11 @@ pub mod channels;
 pub mod clock;
 pub mod due;
 pub mod file;
-pub mod guard;
 pub mod ledger;
 pub mod mail;
 pub mod parcel;
 pub mod ports;
 pub mod scheduler;
-pub mod secret;
-pub mod signature;
 pub mod status;
 pub mod webhook;
 
@@ -36,9 +33,7 @@ pub use ledger::{Ledger, principal};
 pub use parcel::{Artifact, Parcel};
 pub use ports::{
     Courier, Handing, Order, Recording, ReportRecorder, ReportRunner, RunFailure, Running,
-    Undelivered,
 };
 pub use retry::Retry;
 pub use scheduler::{Scheduler, SchedulerError};
-pub use secret::Secret;
 pub use status::{Asked, ScheduleStatus};

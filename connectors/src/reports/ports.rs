@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use ledgerline_access::outbound::Undelivered;
 use ledgerline_schemas::config::report_schedule::{DeliveryTarget, ReportFormat};
 use ledgerline_schemas::id::{OrgId, UserId};
 use ledgerline_schemas::{Event, Position, Timestamp};
@@ -59,30 +60,6 @@ pub type Recording<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send 
 pub trait ReportRecorder: Send + Sync + fmt::Debug + 'static {
     /// Appends one; resolves when it is durable.
     fn record<'a>(&'a self, org_id: OrgId, principal: &'a str, event: Event) -> Recording<'a>;
-}
-
-/// A place did not take a report.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Undelivered {
-    /// Why, without secrets, addresses, and the other side's own words: it goes to the log.
-    pub reason: String,
-    /// Whether it may go well later.
-    pub passes: bool,
-}
-
-impl Undelivered {
-    /// It may be taken later.
-    #[must_use]
-    pub fn later(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), passes: true }
-    }
-
-    /// It will not be taken as it is.
-    #[must_use]
-    pub fn never(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), passes: false }
-    }
 }
 
 /// A future that a [`Courier`] gives back: where exactly the report went.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use ledgerline_access::outbound::Undelivered;
 use ledgerline_event_store::log::{Direction, EventReader, Filter, ReadError};
 use ledgerline_schemas::config::report_schedule::{DeliveryTarget, ReportSchedule};
 use ledgerline_schemas::event::report::{
@@ -16,7 +17,7 @@ use ledgerline_schemas::{Event, Position, Recorded, StreamId, Timestamp, Version
 use super::clock::Clock;
 use super::ledger::{Ledger, Work, delivery_id, principal, stream};
 use super::parcel::{Artifact, Parcel};
-use super::ports::{Courier, Order, ReportRecorder, ReportRunner, RunFailure, Undelivered};
+use super::ports::{Courier, Order, ReportRecorder, ReportRunner, RunFailure};
 use super::retry::Retry;
 use super::status::{Asked, LastStatus, ScheduleStatus};
 

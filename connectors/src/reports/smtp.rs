@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ledgerline_access::outbound::{Secret, Undelivered};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
-
-use super::ports::Undelivered;
-use super::secret::Secret;
 
 /// Longest line of a reply, bytes.
 const LINE_BYTES_MAX: u64 = 4_096;

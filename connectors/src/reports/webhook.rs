@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ledgerline_access::outbound::{PrivateHosts, Secret, Undelivered, destination, shown, sign};
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode};
-use url::Url;
 
-use super::guard::{PrivateHosts, destination};
 use super::parcel::Parcel;
-use super::ports::Undelivered;
-use super::secret::Secret;
-use super::signature::sign;
 
 /// Longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,12 +75,6 @@ impl WebhookChannel {
             _ => Err(Undelivered::later(format!("the server answered {}", status.as_u16()))),
         }
     }
-}
-
-/// The place without what may be secret in a URL: scheme, host and port.
-#[must_use]
-pub fn shown(url: &Url) -> String {
-    url.origin().ascii_serialization()
 }
 
 /// What broke, without the URL that the library's own text has.

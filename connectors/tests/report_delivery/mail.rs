@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ledgerline_access::outbound::SecretSource;
 use ledgerline_connectors::reports::channels::{DeliverySettings, MailSettings};
 use ledgerline_connectors::reports::mail::{MailChannel, Security};
-use ledgerline_connectors::reports::secret::SecretSource;
 
 use super::smtp_receiver::{Manners, Relay};
 use super::world::parcel;

@@ -1,8 +1,8 @@
 //! The settings of delivery: what is refused, by its key, without showing a secret.
 
+use ledgerline_access::outbound::SecretSource;
 use ledgerline_connectors::reports::channels::{DeliverySettings, MailSettings, WebhookSettings};
 use ledgerline_connectors::reports::mail::Security;
-use ledgerline_connectors::reports::secret::SecretSource;
 use ledgerline_schemas::config::report_schedule::ReportSchedule;
 use serde::Deserialize;
 

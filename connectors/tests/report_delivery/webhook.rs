@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ledgerline_connectors::reports::Secret;
-use ledgerline_connectors::reports::guard::PrivateHosts;
+use ledgerline_access::outbound::{PrivateHosts, Secret};
 use ledgerline_connectors::reports::webhook::WebhookChannel;
 
 use super::http_receiver::{Answer, Receiver};
@@ -19,7 +18,10 @@ fn channel(private: &[String]) -> WebhookChannel {
     let key = Secret::new(text.into_bytes()).signing_key().unwrap();
     WebhookChannel {
         keys: BTreeMap::from([("hook".to_owned(), key)]),
-        private_hosts: PrivateHosts(private.to_vec()),
+        private_hosts: PrivateHosts {
+            hosts: private.to_vec(),
+            setting: "reports.webhooks.private_hosts",
+        },
         timeout: Duration::from_millis(800),
         bytes_max: 100,
     }

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use chrono_tz::Tz;
+use ledgerline_access::outbound::Undelivered;
 use ledgerline_connectors::reports::scheduler::Parts;
 use ledgerline_connectors::reports::{
     Artifact, Clock, Courier, Handing, Order, Parcel, Recording, ReportRecorder, ReportRunner,
-    Retry, RunFailure, Running, Scheduler, Undelivered,
+    Retry, RunFailure, Running, Scheduler,
 };
 use ledgerline_event_store::log::{Append, EventReader as _, EventWriter as _};
 use ledgerline_event_store::memory::MemoryLog;

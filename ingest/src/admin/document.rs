@@ -4,7 +4,7 @@
 use ledgerline_schemas::config::{
     AlertRule, AuxCode, EntityKind, EntryPoint, Flow, LegalHold, MultimediaProfile, Named, Queue,
     ReportSchedule, ResourceCollection, RetentionPolicy, Site, Skill, SkillProfile, Team, User,
-    UserProfile,
+    UserProfile, WebhookSubscription,
 };
 use ledgerline_schemas::document::Document;
 use serde::Serialize;
@@ -37,6 +37,7 @@ pub(super) fn normalized(
         EntityKind::LegalHold => typed::<LegalHold>(&value)?,
         EntityKind::ReportSchedule => typed::<ReportSchedule>(&value)?,
         EntityKind::AlertRule => typed::<AlertRule>(&value)?,
+        EntityKind::WebhookSubscription => typed::<WebhookSubscription>(&value)?,
         // Kinds whose document is only stored today: everything but the name is free.
         _ => {
             read::<Named>(&value)?;

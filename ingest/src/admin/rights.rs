@@ -3,7 +3,8 @@
 //! Here entities are read and written as they are, with no rows left out. So a profile opens this door only if it
 //! opens the module and grants every place. The tables of configuration show the granted part.
 //!
-//! Schedules of reports carry rows out of the house, by themselves: whoever writes one must be let see those rows.
+//! Schedules of reports and subscriptions of webhooks carry what happens out of the house, by themselves: whoever writes
+//! one must be let see it.
 
 use ledgerline_access::Action;
 use ledgerline_schemas::config::{EntityKind, Module, UserProfile};
@@ -27,7 +28,7 @@ pub(super) async fn require(caller: &Caller, action: Action) -> Result<(), Probl
 pub(super) async fn require_write(caller: &Caller, kind: EntityKind) -> Result<(), Problem> {
     const SCHEDULES: [Module; 3] = [Module::Configuration, Module::Analyzer, Module::Live];
     let modules = match kind {
-        EntityKind::ReportSchedule => &SCHEDULES[..],
+        EntityKind::ReportSchedule | EntityKind::WebhookSubscription => &SCHEDULES[..],
         _ => &[Module::Configuration],
     };
     check(caller, Action::ConfigWrite, modules).await

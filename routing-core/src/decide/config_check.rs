@@ -10,6 +10,7 @@ use ledgerline_schemas::limits::{GROUPS_MAX, NAME_CHARS_MAX, PROFILE_LIST_MAX, R
 use super::alert_check;
 use super::retention;
 use super::schedule_check;
+use super::webhook_check;
 use crate::flow::validate;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::state::config::Config;
@@ -42,6 +43,7 @@ pub(super) fn check(config: &Config, id: EntityId, entity: &Entity) -> Result<()
         Entity::LegalHold(it) => retention::check_hold(config, it),
         Entity::ReportSchedule(it) => schedule_check::check(it),
         Entity::AlertRule(it) => alert_check::check(it),
+        Entity::WebhookSubscription(it) => webhook_check::check(it),
         _ => Ok(()),
     }
 }

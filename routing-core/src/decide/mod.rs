@@ -22,6 +22,7 @@ mod routing;
 mod schedule_check;
 mod supervise;
 mod timer;
+mod webhook_check;
 
 use std::collections::BTreeMap;
 

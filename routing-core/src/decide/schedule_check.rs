@@ -108,7 +108,7 @@ fn check_target(target: &DeliveryTarget) -> Result<(), (&'static str, String)> {
 }
 
 /// A name of something in the server's settings. An address would be personal data in a document that stays for ever.
-fn check_reference(name: &str) -> Result<(), String> {
+pub(super) fn check_reference(name: &str) -> Result<(), String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
         return Err("write the name it has in the server's settings: letters, digits, '-' and '_'"
@@ -162,7 +162,7 @@ fn check_pattern(pattern: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn check_url(url: &str) -> Result<(), String> {
+pub(super) fn check_url(url: &str) -> Result<(), String> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let Some(rest) = rest.filter(|_| url.len() <= TEXT_BYTES_MAX) else {
         return Err(format!("begins with https:// and has at most {TEXT_BYTES_MAX} bytes"));

@@ -204,6 +204,7 @@ impl Config {
             | Entity::LegalHold(_)
             | Entity::ReportSchedule(_)
             | Entity::AlertRule(_)
+            | Entity::WebhookSubscription(_)
             | Entity::Other(..) => {}
         }
     }

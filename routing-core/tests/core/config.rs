@@ -383,3 +383,44 @@ fn an_alert_rule_names_what_is_there_and_bounds_that_make_sense() {
         .when(delete(EntityKind::Site, "Berlin"))
         .then_refused(RejectionCode::Conflict, "site_ids of alert_rule");
 }
+
+#[test]
+fn the_form_of_a_webhook_subscription_is_checked_by_field() {
+    let whole = || {
+        json!({
+            "url": "https://hooks.example/x", "event_types": ["task.*", "agent.login"],
+            "secrets": ["old", "new"],
+        })
+    };
+    let table = [
+        ("/url", json!("ftp://hooks.example"), "url:"),
+        ("/url", json!("https://me:pass@hooks.example/"), "url:"),
+        ("/event_types", json!([]), "event_types:"),
+        ("/event_types", json!(["task.*", "task.exploded"]), "event_types[1]:"),
+        ("/event_types", json!(["*"]), "event_types[0]:"),
+        // A name of the log is not one that integrators know.
+        ("/event_types", json!(["interaction.created"]), "event_types[0]:"),
+        ("/event_types", json!(["task.*", "task.*"]), "event_types[1]: is there twice"),
+        ("/event_types", json!(vec!["task.ended"; 51]), "event_types: has 51"),
+        ("/secrets", json!([]), "secrets: has 0"),
+        ("/secrets", json!(["a", "b", "c"]), "secrets: has 3"),
+        ("/secrets", json!(["a", "a"]), "secrets[1]: is there twice"),
+        ("/secrets", json!(["whsec_abc="]), "secrets[0]:"),
+        ("/timeout_ms", json!(999), "timeout_ms:"),
+        ("/timeout_ms", json!(30_001), "timeout_ms:"),
+        ("/max_in_flight", json!(0), "max_in_flight:"),
+        ("/max_in_flight", json!(33), "max_in_flight:"),
+        ("/description", json!("x".repeat(501)), "description:"),
+        ("/eventTypes", json!(["task.*"]), "eventTypes"),
+    ];
+    for (path, value, expected) in table {
+        let mut document = whole();
+        document[&path[1..]] = value;
+        Scenario::new()
+            .when(put(EntityKind::WebhookSubscription, "crm", document))
+            .then_refused(RejectionCode::Invalid, expected);
+    }
+    Scenario::new()
+        .when(put(EntityKind::WebhookSubscription, "crm", whole()))
+        .then(&["config.webhook_subscription.created"]);
+}

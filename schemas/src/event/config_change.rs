@@ -140,6 +140,7 @@ type_names! {
     RetentionPolicy = "retention_policy",
     LegalHold = "legal_hold",
     AlertRule = "alert_rule",
+    WebhookSubscription = "webhook_subscription",
     Flow = "flow",
 }
 

@@ -26,6 +26,7 @@ pub mod queue;
 pub mod report;
 pub mod retention;
 pub mod routing;
+pub mod webhook;
 pub mod wrapup;
 use schemars::{Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -338,4 +339,8 @@ LogSegmentDropped(checkpoint::LogSegmentDropped) = "log.segment_dropped",
 RetentionApplied(retention::RetentionApplied) = "retention.applied",
 AlertFired(alert::AlertFired) = "alert.fired",
 AlertCleared(alert::AlertCleared) = "alert.cleared",
+WebhookDisabled(webhook::WebhookDisabled) = "webhook.disabled",
+WebhookEnabled(webhook::WebhookEnabled) = "webhook.enabled",
+WebhookGivenUp(webhook::WebhookGivenUp) = "webhook.given_up",
+WebhookReplayed(webhook::WebhookReplayed) = "webhook.replayed",
 EngineStarted(checkpoint::EngineStarted) = "engine.started",}

@@ -7,16 +7,23 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use url::{Host, Url};
 
-use super::ports::Undelivered;
+use super::undelivered::Undelivered;
 
-/// Hosts of the house that may be reached, in clear too: `host` or `host:port`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PrivateHosts(pub Vec<String>);
+/// Hosts of the house that may be reached, in clear too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrivateHosts {
+    /// Each `host` or `host:port`.
+    pub hosts: Vec<String>,
+    /// The setting that names them, for refusals.
+    pub setting: &'static str,
+}
 
 impl PrivateHosts {
     fn allow(&self, host: &str, port: u16) -> bool {
         let with_port = format!("{host}:{port}");
-        self.0.iter().any(|it| it.eq_ignore_ascii_case(host) || it.eq_ignore_ascii_case(&with_port))
+        self.hosts
+            .iter()
+            .any(|it| it.eq_ignore_ascii_case(host) || it.eq_ignore_ascii_case(&with_port))
     }
 }
 
@@ -82,6 +89,12 @@ fn forbidden_v6(address: Ipv6Addr) -> Option<&'static str> {
     }
 }
 
+/// The place without what may be secret in a URL: scheme, host and port.
+#[must_use]
+pub fn shown(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
 /// Resolves a URL and looks at every address it leads to.
 ///
 /// # Errors
@@ -99,9 +112,10 @@ pub async fn destination(text: &str, private: &PrivateHosts) -> Result<Destinati
     };
     let is_private = private.allow(&name, port);
     if url.scheme() != "https" && !is_private {
-        return Err(Undelivered::never(
-            "url: only https, unless reports.webhooks.private_hosts names the host",
-        ));
+        let setting = private.setting;
+        return Err(Undelivered::never(format!(
+            "url: only https, unless {setting} names the host"
+        )));
     }
     let addresses: Vec<SocketAddr> = match literal {
         Some(address) => vec![SocketAddr::new(address, port)],
@@ -115,8 +129,9 @@ pub async fn destination(text: &str, private: &PrivateHosts) -> Result<Destinati
     }
     if !is_private && let Some(kind) = addresses.iter().find_map(|address| forbidden(address.ip()))
     {
+        let setting = private.setting;
         return Err(Undelivered::never(format!(
-            "the host has a {kind} address; name it in reports.webhooks.private_hosts to allow it"
+            "the host has a {kind} address; name it in {setting} to allow it"
         )));
     }
     Ok(Destination { url, host: name, addresses, is_private })
@@ -168,7 +183,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_named_hosts_of_the_house_are_reached() {
-        let private = PrivateHosts(vec!["127.0.0.1:9000".into(), "localhost".into()]);
+        let hosts = vec!["127.0.0.1:9000".into(), "localhost".into()];
+        let private = PrivateHosts { hosts, setting: "private_hosts" };
         for (url, allowed) in [
             ("http://127.0.0.1:9000/x", true),
             ("https://127.0.0.1:9000/x", true),
