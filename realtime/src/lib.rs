@@ -12,9 +12,13 @@
 //! * one organization's subscribers read from that organization's hub only, which the token chooses;
 //! * live rows are conflated per key, events never are.
 //!
+//! Clients in Rust are in [`client`]; [`publish`] makes the AsyncAPI document and the types of the other clients out of
+//! the same frames and tables.
+//!
 //! [`live::LiveSubscription`] and [`session::Session`] do no input or output and read no clock; the
 //! transports in [`ws`] and [`sse`] drive them.
 
+pub mod client;
 pub mod events;
 pub mod feed;
 pub mod filter;
@@ -23,6 +27,7 @@ pub mod hub;
 pub mod limits;
 pub mod live;
 pub mod projected;
+pub mod publish;
 pub mod query;
 pub mod request;
 pub mod resume;

@@ -8,6 +8,7 @@ mod fluvio_suite;
 mod kurrent_clients;
 mod packages;
 mod python;
+mod realtime_clients;
 mod run;
 mod s3;
 mod scale_bench;
@@ -21,7 +22,7 @@ cargo xtask <verb>
 
   test       everything CI runs: system packages, formatting, lints, schemas, licences, all tests
   check      formatting and lints only
-  schemas    write the published schema documents (schemas/json/) anew
+  schemas    write the published documents (schemas/json/, realtime/asyncapi.json) and client types anew
   deny       licences, bans and sources of all dependencies (--advisories: also known advisories)
   crash      simulated power cuts and failing disks: cargo xtask crash [--count N] [--seed N]
   kill       the kill -9 loop: cargo xtask kill [--rounds N]
@@ -41,6 +42,9 @@ cargo xtask <verb>
   flight-clients
              clients of Arrow Flight SQL (ADBC, pyarrow) against the built server; installs them:
              cargo xtask flight-clients [--only adbc|pyarrow] [--binary FILE]
+  realtime-clients
+             clients of real time (TypeScript in Node and Chromium, curl, a plain WebSocket) against its
+             doors; installs TypeScript: cargo xtask realtime-clients [--binary FILE]
   fluvio-suite
              the Fluvio carrier against a real SC and SPU, started from a fluvio-run program:
              cargo xtask fluvio-suite --fluvio-run FILE (or LEDGERLINE_FLUVIO_RUN); writes
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         "bench" => verbs::bench(&rest),
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
         "flight-clients" => flight_clients::flight_clients(&rest),
+        "realtime-clients" => realtime_clients::realtime_clients(&rest),
         "fluvio-suite" => fluvio_suite::fluvio_suite(&rest),
         "s3" => s3::s3(),
         "clients" => sql_clients::clients(&rest),
