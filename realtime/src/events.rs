@@ -102,8 +102,8 @@ impl EventSubscription {
             if !page.events.is_empty() {
                 let token = self.signer.token(EPOCH, self.sent, time);
                 let events = page.events.iter().map(|event| event.to_json()).collect();
-                let frame =
-                    Frame::Events { id: &self.id, from, to: self.sent, events, token: &token };
+                let (id, token) = ((&*self.id).into(), token.into());
+                let frame = Frame::Events { id, from, to: self.sent, events, token };
                 return Ok(Some(frame.encode()));
             }
         }
@@ -112,7 +112,8 @@ impl EventSubscription {
         }
         self.next_progress_ms = now_ms.saturating_add(limits.progress_ms);
         let token = self.signer.token(EPOCH, self.sent, time);
-        let frame = Frame::Progress { id: &self.id, position: self.sent, time, token: &token };
+        let (id, token) = ((&*self.id).into(), token.into());
+        let frame = Frame::Progress { id, position: self.sent, time, token };
         Ok(Some(frame.encode()))
     }
 }

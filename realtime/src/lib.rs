@@ -14,10 +14,14 @@
 //! * live rows are conflated per key, events never are;
 //! * a change is held against a question once, however many ask it.
 //!
+//! Clients in Rust are in [`client`]; [`publish`] makes the AsyncAPI document and the types of the other clients out of
+//! the same frames and tables.
+//!
 //! [`live::LiveSubscription`] and [`session::Session`] do no input or output and read no clock; the
 //! transports in [`ws`] and [`sse`] drive them.
 
 pub mod alerts;
+pub mod client;
 pub mod events;
 pub mod feed;
 pub mod filter;
@@ -26,6 +30,7 @@ pub mod hub;
 pub mod limits;
 pub mod live;
 pub mod projected;
+pub mod publish;
 pub mod query;
 pub mod request;
 pub mod resume;

@@ -2,6 +2,7 @@
 //!
 //! It does no input or output and has no clock: `now_ms` counts milliseconds from any fixed instant.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use ledgerline_schemas::{Position, Timestamp};
 
 use crate::cohort::{Cohort, Noted};
 use crate::feed::LiveRows;
-use crate::frame::{Frame, Outgoing, ResyncReason};
+use crate::frame::{Frame, Outgoing, ResyncReason, names};
 use crate::hub::{Hub, Lost};
 use crate::limits::Limits;
 use crate::query::{Hash, Query};
@@ -256,10 +257,10 @@ impl LiveSubscription {
 
     fn begin_frame(&self) -> Outgoing {
         Frame::SnapshotBegin {
-            id: &self.id,
-            dataset: self.query.table.name,
-            key: self.query.table.key,
-            epoch: self.epoch.to_string(),
+            id: self.id(),
+            dataset: self.query.table.name.into(),
+            key: names(self.query.table.key),
+            epoch: self.epoch.to_string().into(),
             position: self.sent,
         }
         .encode()
@@ -289,13 +290,13 @@ impl LiveSubscription {
         }
         let full = page.len() >= limits.snapshot_rows.max(1);
         self.phase = if full { Phase::Rows { rows, after: last } } else { Phase::End };
-        Frame::Rows { id: &self.id, rows: self.rows(&self.query.columns, &page) }.encode()
+        Frame::Rows { id: self.id(), rows: self.rows(&self.query.columns, &page) }.encode()
     }
 
     fn end_frame(&mut self, time: Timestamp) -> Outgoing {
         self.phase = Phase::Live;
         let token = self.signer.token(self.epoch, self.sent, time);
-        Frame::SnapshotEnd { id: &self.id, position: self.sent, token: &token }.encode()
+        Frame::SnapshotEnd { id: self.id(), position: self.sent, token: token.into() }.encode()
     }
 
     fn delta_frame(&mut self, time: Timestamp) -> Outgoing {
@@ -311,12 +312,12 @@ impl LiveSubscription {
         }
         let keys = self.query.key_columns();
         let frame = Frame::Delta {
-            id: &self.id,
+            id: self.id(),
             from,
             to: self.sent,
             upserts: self.rows(&self.query.columns, &upserts),
             deletes: self.rows(&keys, &deletes),
-            token: &token,
+            token: token.into(),
         };
         let encoded = frame.encode();
         Outgoing { pushed: self.pushed.take(), ..encoded }
@@ -328,7 +329,11 @@ impl LiveSubscription {
             self.sent = self.absorbed;
         }
         let token = self.signer.token(self.epoch, self.sent, time);
-        Frame::Progress { id: &self.id, position: self.sent, time, token: &token }.encode()
+        Frame::Progress { id: self.id(), position: self.sent, time, token: token.into() }.encode()
+    }
+
+    fn id(&self) -> Cow<'_, str> {
+        (&*self.id).into()
     }
 
     fn rows<'a>(&self, columns: &'a [usize], rows: &'a [Row]) -> RowsJson<'a> {

@@ -1,13 +1,17 @@
-//! What a client sends.
+//! What a client sends. Clients write these types and the published documents are made of them; reading is by hand,
+//! so that a mistake is told by the name of its field.
 
 use ledgerline_schemas::Position;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 /// Longest name a client may give a subscription, bytes.
 pub const ID_BYTES_MAX: usize = 64;
 
 /// A frame from the client.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Request {
     /// Shows a token; the first frame of a connection opened without one.
     Auth {
@@ -33,21 +37,26 @@ pub enum Request {
 }
 
 /// What to subscribe to.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Subscribe {
     /// The client's name for it, unique in the connection: 1 to 64 bytes.
     pub id: String,
     /// A live table or `events`.
     pub dataset: String,
-    /// Which rows, or which events.
+    /// Which rows, or which events; all when absent.
+    #[serde(default, skip_serializing_if = "Json::is_null")]
     pub filter: Json,
     /// Which columns; all when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
     /// Most deltas a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_hz: Option<f64>,
     /// The last token received.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
     /// Events only: begin after this position; 0 is the beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Position>,
 }
 

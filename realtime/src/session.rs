@@ -24,6 +24,7 @@ use crate::live::{LiveSubscription, Signer};
 use crate::query::{Query, hash, policy_hash};
 use crate::request::{Request, RequestError, Subscribe};
 use crate::resume::ResumeKey;
+use crate::row_json::RowsJson;
 
 /// What one organization offers.
 #[derive(Clone, Debug)]
@@ -126,9 +127,9 @@ impl Session {
         let reads = allows(&self.principal, Action::EventLogRead) && rights.sees_log();
         if reads && self.organization.log.is_some() {
             offers.push(Offer {
-                name: events::DATASET,
-                doc: "every event of the organization, in order",
-                key: &["position"],
+                name: events::DATASET.into(),
+                doc: "every event of the organization, in order".into(),
+                key: vec!["position".into()],
                 columns: Vec::new(),
             });
         }
@@ -140,7 +141,7 @@ impl Session {
         match Request::parse(text) {
             Ok(Request::Subscribe(subscribe)) => self.subscribe(subscribe, now),
             Ok(Request::Unsubscribe { id }) => match self.remove(&id) {
-                true => self.reply(&Frame::Unsubscribed { id: &id }),
+                true => self.reply(&Frame::Unsubscribed { id: (&*id).into() }),
                 false => self.unknown(&id),
             },
             Ok(Request::Ack { id, position }) => match self.subscriptions.get(&id) {
@@ -212,7 +213,9 @@ impl Session {
                     .increment(1.0);
                 self.subscriptions.insert(id, subscription);
             }
-            Err(Refusal::Resync(reason)) => self.reply(&Frame::Resync { id: &id, reason }),
+            Err(Refusal::Resync(reason)) => {
+                self.reply(&Frame::Resync { id: (&*id).into(), reason })
+            }
             Err(Refusal::Error(code, message)) => return Err((code, message)),
         }
         Ok(())
@@ -224,7 +227,8 @@ impl Session {
         let table =
             hub.tables().iter().copied().find(|table| table.name == wanted.dataset).ok_or_else(
                 || {
-                    let names: Vec<&str> = self.offers().iter().map(|offer| offer.name).collect();
+                    let names: Vec<String> =
+                        self.offers().iter().map(|offer| offer.name.to_string()).collect();
                     let message = format!(
                         "field 'dataset': no such dataset '{}', there are {}",
                         wanted.dataset,
@@ -336,7 +340,7 @@ impl Session {
             Subscription::Live(live) => {
                 if let Err(reason) = live.absorb(&self.organization.hub) {
                     self.remove(id);
-                    return Some(Frame::Resync { id, reason }.encode());
+                    return Some(Frame::Resync { id: id.into(), reason }.encode());
                 }
                 live.next_frame(now.ms, now.time, &self.limits)
             }
@@ -346,9 +350,9 @@ impl Session {
                     Err(error) => {
                         tracing::error!(%error, "event stream cannot be read");
                         self.remove(id);
-                        let message = "the log cannot be read";
+                        let message = "the log cannot be read".into();
                         let code = ErrorCode::Unavailable;
-                        Some(Frame::Error { id: Some(id), code, message }.encode())
+                        Some(Frame::Error { id: Some(id.into()), code, message }.encode())
                     }
                 }
             }
@@ -367,7 +371,7 @@ impl Session {
         }
         for (id, reason) in lost {
             self.remove(&id);
-            self.reply(&Frame::Resync { id: &id, reason });
+            self.reply(&Frame::Resync { id: (&*id).into(), reason });
         }
     }
 
@@ -376,7 +380,7 @@ impl Session {
         let ids: Vec<String> = self.subscriptions.keys().cloned().collect();
         for id in ids {
             self.remove(&id);
-            self.reply(&Frame::Resync { id: &id, reason });
+            self.reply(&Frame::Resync { id: (&*id).into(), reason });
         }
     }
 
@@ -434,10 +438,10 @@ impl Session {
     }
 
     fn error(&mut self, id: Option<&str>, code: ErrorCode, message: &str) {
-        self.reply(&Frame::Error { id, code, message });
+        self.reply(&Frame::Error { id: id.map(Into::into), code, message: message.into() });
     }
 
-    fn reply(&mut self, frame: &Frame<'_>) {
+    fn reply(&mut self, frame: &Frame<'_, RowsJson<'_>>) {
         self.replies.push_back(frame.encode());
     }
 }

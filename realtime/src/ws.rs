@@ -245,7 +245,7 @@ impl Connection {
             Message::Text(text) if text.len() > limit => {
                 let message = format!("a frame has at most {limit} bytes");
                 let code = ErrorCode::TooLarge;
-                let frame = Frame::Error { id: None, code, message: &message }.encode();
+                let frame = Frame::Error { id: None, code, message: message.into() }.encode();
                 let ending = Ending::new(CLOSE_TOO_LARGE, "a frame is too large");
                 Some(Some(Ending { frames: vec![frame.text], ..ending }))
             }

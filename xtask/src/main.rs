@@ -8,6 +8,7 @@ mod fluvio_suite;
 mod kurrent_clients;
 mod packages;
 mod python;
+mod realtime_clients;
 mod run;
 mod s3;
 mod scale_bench;
@@ -22,7 +23,7 @@ cargo xtask <verb>
 
   test       everything CI runs: system packages, formatting, lints, schemas, licences, all tests
   check      formatting and lints only
-  schemas    write the published schema documents (schemas/json/) anew
+  schemas    write the published documents (schemas/json/, realtime/asyncapi.json) and client types anew
   deny       licences, bans and sources of all dependencies (--advisories: also known advisories)
   crash      simulated power cuts and failing disks: cargo xtask crash [--count N] [--seed N]
   kill       the kill -9 loop: cargo xtask kill [--rounds N]
@@ -49,6 +50,9 @@ cargo xtask <verb>
   webhook-clients
              the official Standard Webhooks libraries (Python, Node) verify what is sent; installs them:
              cargo xtask webhook-clients [--only python|node]
+  realtime-clients
+             clients of real time (TypeScript in Node and Chromium, curl, a plain WebSocket) against its
+             doors; installs TypeScript: cargo xtask realtime-clients [--binary FILE]
   fluvio-suite
              the Fluvio carrier against a real SC and SPU, started from a fluvio-run program:
              cargo xtask fluvio-suite --fluvio-run FILE (or LEDGERLINE_FLUVIO_RUN); writes
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         "kurrent-clients" => kurrent_clients::kurrent_clients(&rest),
         "flight-clients" => flight_clients::flight_clients(&rest),
         "webhook-clients" => webhook_clients::webhook_clients(&rest),
+        "realtime-clients" => realtime_clients::realtime_clients(&rest),
         "fluvio-suite" => fluvio_suite::fluvio_suite(&rest),
         "s3" => s3::s3(),
         "clients" => sql_clients::clients(&rest),

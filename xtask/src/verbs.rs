@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::run::{command, exists, option, root, say, step, step_with};
-use crate::{deny, disk, event_store_bench, packages, scale_bench};
+use crate::{deny, disk, event_store_bench, packages, realtime_clients, scale_bench};
 
 /// Everything CI runs.
 pub(crate) fn test() -> Result<(), String> {
@@ -19,11 +19,12 @@ pub(crate) fn test() -> Result<(), String> {
     if exists("cargo-nextest") {
         say("── with cargo-nextest");
         step("cargo", &with(&["nextest", "run", "--no-fail-fast"]))?;
-        step("cargo", &with(&["test", "--doc", "--quiet"]))
+        step("cargo", &with(&["test", "--doc", "--quiet"]))?;
     } else {
         say("── without cargo-nextest (not installed)");
-        step("cargo", &with(&["test"]))
+        step("cargo", &with(&["test"]))?;
     }
+    realtime_clients::realtime_clients(&[])
 }
 
 /// Stores that speak S3 and the engines under the log, off by default and tested all the same.
@@ -37,9 +38,10 @@ pub(crate) fn check() -> Result<(), String> {
     step("cargo", &[&list[..], &["--", "-D", "warnings"]].concat())
 }
 
-/// Publishes the schema documents.
+/// Publishes the schema documents and what is generated for clients.
 pub(crate) fn schemas() -> Result<(), String> {
-    step("cargo", &["run", "--quiet", "-p", "ledgerline-schemas", "--example", "publish"])
+    step("cargo", &["run", "--quiet", "-p", "ledgerline-schemas", "--example", "publish"])?;
+    step("cargo", &["run", "--quiet", "-p", "ledgerline-realtime", "--example", "publish"])
 }
 
 /// More simulated power cuts than CI makes.

@@ -25,7 +25,7 @@ impl Session {
             subscriptions.filter(|(_, it)| is_other(it)).map(|(id, _)| id.clone()).collect();
         for id in ended {
             self.remove(&id);
-            self.reply(&Frame::Resync { id: &id, reason: ResyncReason::PolicyChanged });
+            self.reply(&Frame::Resync { id: (&*id).into(), reason: ResyncReason::PolicyChanged });
         }
     }
 }

@@ -6,8 +6,8 @@
 //! gives freed agents the best of all waiting legs instead of the first one touched.
 
 mod agent;
-mod broadcast;
 mod alert_check;
+mod broadcast;
 mod config;
 mod config_check;
 mod conversation;

@@ -2,8 +2,8 @@
 
 pub mod access;
 pub mod agent;
-pub mod broadcast;
 pub mod alert;
+pub mod broadcast;
 pub mod callback;
 pub mod campaign;
 pub mod checkpoint;
