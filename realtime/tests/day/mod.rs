@@ -61,6 +61,9 @@ pub struct Day {
     /// Sessions of agents who are logged in, by agent.
     sessions: BTreeMap<usize, (usize, &'static str)>,
     logged_in: usize,
+    /// Alerts that are open: the queue each is about.
+    alerts: BTreeMap<usize, usize>,
+    fired: usize,
 }
 
 /// A log of so many events after its configuration, from a seed.
@@ -103,6 +106,8 @@ impl Day {
             offers: base,
             sessions: BTreeMap::new(),
             logged_in: base,
+            alerts: BTreeMap::new(),
+            fired: base,
         }
     }
 
@@ -185,7 +190,8 @@ impl Day {
             3..11 => self.random.below(20_000) as i64,
             _ => 900_000,
         };
-        match self.random.below(20) {
+        match self.random.below(21) {
+            20 => self.alert(),
             0..3 => self.agent(),
             3 => {
                 let (queue, version) = (self.random.below(3), self.number as usize);
@@ -194,6 +200,30 @@ impl Day {
             4..8 if self.calls.len() < self.calls_max => self.begin(),
             _ => self.go_on(),
         }
+    }
+
+    fn alert(&mut self) {
+        if let Some((alert, queue)) = self.alerts.pop_first() {
+            self.append(
+                "alert.cleared",
+                json!({"alert_id": id(14, alert), "rule_id": id(15, 1), "rule": "long waits",
+                       "severity": "warning", "dataset": "queue_live", "row_key": id(3, queue),
+                       "place": {"queue_id": id(3, queue)}, "reason": "recovered", "value": 1,
+                       "read_position": self.number}),
+            );
+            return;
+        }
+        self.fired += 1;
+        let (alert, queue) = (self.fired, self.random.below(3));
+        self.alerts.insert(alert, queue);
+        self.append(
+            "alert.fired",
+            json!({"alert_id": id(14, alert), "rule_id": id(15, 1), "rule": "long waits",
+                   "severity": "warning", "message": "look", "dataset": "queue_live", "row_key": id(3, queue),
+                   "place": {"queue_id": id(3, queue)}, "figure": "in_queue_now", "comparison": "above",
+                   "threshold": 3, "value": 4, "began_at": "2026-03-01T09:00:00Z",
+                   "began_position": self.number, "read_position": self.number}),
+        );
     }
 
     fn agent(&mut self) {

@@ -203,6 +203,7 @@ impl FeedSource for Replay {
         let follow = Follow {
             live: self.state(told),
             directory: Default::default(),
+            alert_rules: Default::default(),
             batches: receiver.boxed(),
         };
         Box::pin(std::future::ready(Some(follow)))

@@ -20,7 +20,7 @@ use crate::day::random::Random;
 
 /// What they follow; every sixth the events.
 const DATASETS: [&str; 6] =
-    ["queue_live", "agent_live", "interaction_live", "events", "team_live", "interval_current"];
+    ["queue_live", "agent_live", "interaction_live", "events", "alerts", "interval_current"];
 
 /// What happened to all of them.
 #[derive(Debug, Default)]
