@@ -3,7 +3,7 @@
 //! The one table: what is not in it is not sent. A type is `resource.action`.
 
 /// Resources that event types are of.
-pub const RESOURCES: [&str; 4] = ["task", "agent", "capture", "flow"];
+pub const RESOURCES: [&str; 5] = ["task", "agent", "capture", "flow", "alert"];
 
 /// The type of a request that only tries a subscription.
 pub const TEST_TYPE: &str = "webhook.test";
@@ -35,6 +35,8 @@ pub const EVENT_TYPES: &[(&str, &str)] = &[
     ("wrapup.ended", "task.wrapped_up"),
     ("interaction.owner_changed", "task.owner_changed"),
     ("interaction.merged", "task.merged"),
+    ("interaction.priority_set", "task.priority_changed"),
+    ("routing.manual_assigned", "task.assigned"),
     ("interaction.ended", "task.ended"),
     ("interaction.failed", "task.failed"),
     ("agent_session.started", "agent.login"),
@@ -53,6 +55,8 @@ pub const EVENT_TYPES: &[(&str, &str)] = &[
     ("flow.step_exited", "flow.activity_exited"),
     ("flow.error", "flow.error"),
     ("flow.ended", "flow.ended"),
+    ("alert.fired", "alert.fired"),
+    ("alert.cleared", "alert.cleared"),
 ];
 
 /// The type that an event of the log is sent as; `None` when it is not sent.

@@ -11,6 +11,27 @@ use crate::run::{command, exists, option, root, say, step, step_with};
 /// Names under which Chromium is installed.
 const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
+/// What this machine lacks for them; `None` when they can be run.
+pub(crate) fn missing() -> Option<String> {
+    for program in ["node", "npm", "curl"] {
+        if !exists(program) {
+            return Some(format!("{program} is not installed"));
+        }
+    }
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let version = said("node", &["--version"]).unwrap_or_default();
+    let mut numbers = version.trim_start_matches('v').split('.').map(|it| it.parse().unwrap_or(0));
+    if (numbers.next(), numbers.next()) < (Some(20_u32), Some(10_u32)) {
+        return Some(format!("node is {version}, they need 20.10"));
+    }
+    said("npm", &["view", "typescript", "version", "--loglevel=error"])
+        .is_none()
+        .then(|| "npm reaches no registry".to_owned())
+}
+
 /// Installs and runs them all.
 pub(crate) fn realtime_clients(arguments: &[String]) -> Result<(), String> {
     for (program, package) in [("node", "nodejs"), ("npm", "npm"), ("curl", "curl")] {
