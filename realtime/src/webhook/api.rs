@@ -177,7 +177,10 @@ async fn replay(
         if body.is_empty() { Ok(Replay::default()) } else { serde_json::from_slice(&body) };
     let wanted: Replay = match wanted {
         Ok(wanted) => wanted,
-        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("body: {error}")),
+        Err(error) => {
+            let detail = format!("body: positions is a list of positions: {error}");
+            return problem(StatusCode::BAD_REQUEST, &detail);
+        }
     };
     let positions = wanted.positions.as_deref();
     if let Some(found) = positions.map(<[Position]>::len).filter(|found| *found > POSITIONS_MAX) {
