@@ -55,12 +55,15 @@ impl Outcome {
     }
 }
 
+/// A client, and the addresses that it connects to.
+type Pinned = (Vec<SocketAddr>, Client);
+
 /// Sends requests: with the keys of the settings, and only to where they allow.
 #[derive(Debug)]
 pub struct Sender {
     keys: BTreeMap<String, Secret>,
     private_hosts: PrivateHosts,
-    clients: Mutex<BTreeMap<(String, bool), (Vec<SocketAddr>, Client)>>,
+    clients: Mutex<BTreeMap<(String, bool), Pinned>>,
 }
 
 impl Sender {

@@ -218,7 +218,7 @@ fn whoever_comes_back_after_an_hour_gets_everything_in_order() {
         }
         assert!(receiver.taken().is_empty());
         assert_eq!(world.status(&webhooks).await.done_position.0, 1);
-        receiver.from_now_on(Answer::Status(200));
+        receiver.now_answers(Answer::Status(200));
         // With the first that is due and taken come the others, whose time is later.
         let next = webhooks.step().await.unwrap().unwrap();
         assert!(receiver.taken().is_empty());

@@ -116,11 +116,11 @@ async fn a_test_says_what_the_receiver_said() {
     let request = receiver.requests().pop().unwrap();
     assert_eq!(request.json()["type"], "webhook.test");
     assert_eq!(request.json()["data"]["subscription"], "CRM");
-    receiver.from_now_on(Answer::Status(410));
+    receiver.now_answers(Answer::Status(410));
     let told = test().await;
     assert_eq!((&told["is_taken"], &told["status"]), (&json!(false), &json!(410)), "{told}");
     // A test decides nothing: events still come.
-    receiver.from_now_on(Answer::Status(200));
+    receiver.now_answers(Answer::Status(200));
     world.happens(1, "one");
     server.webhooks.step().await.unwrap();
     assert_eq!(receiver.taken().len(), 2);
@@ -142,7 +142,7 @@ async fn dead_letters_are_listed_and_sent_again() {
     let positions: Vec<_> =
         told["dead_letters"].as_array().unwrap().iter().map(|it| it["position"].clone()).collect();
     assert_eq!(positions, [first.0, second.0]);
-    receiver.from_now_on(Answer::Status(200));
+    receiver.now_answers(Answer::Status(200));
     let replay = format!("{letters}/replay");
     for wrong in [json!({"position": [1]}), json!({"positions": "all"})] {
         let (status, told) = server.ask(admin, Method::POST, &replay, Some(wrong)).await;
@@ -172,7 +172,7 @@ async fn an_endpoint_that_was_gone_is_taken_up_again() {
     let admin = Some(Role::Administrator);
     let (_, list) = server.ask(admin, Method::GET, "/v1/webhooks", None).await;
     assert_eq!(list["webhooks"][0]["state"], "disabled", "{list}");
-    receiver.from_now_on(Answer::Status(200));
+    receiver.now_answers(Answer::Status(200));
     let (_, told) = server.ask(admin, Method::POST, "/v1/webhooks/CRM/enable", None).await;
     assert_eq!(told["state"], "on", "{told}");
     server.webhooks.step().await.unwrap();

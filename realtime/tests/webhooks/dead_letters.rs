@@ -24,7 +24,7 @@ fn after_75_hours_an_event_is_a_dead_letter_and_can_be_sent_again() {
         assert!((68..=84).contains(&hours), "{hours} h");
     });
     // Kept over a restart.
-    receiver.from_now_on(Answer::Status(200));
+    receiver.now_answers(Answer::Status(200));
     runtime.block_on(async {
         let webhooks = world.webhooks().await;
         world.to_the_end(&webhooks).await;
@@ -95,7 +95,7 @@ fn all_dead_letters_are_sent_again_in_the_order_of_their_interaction() {
         world.to_the_end(&webhooks).await;
         let status = world.status(&webhooks).await;
         assert_eq!((status.dead_letters, status.open_events), (4, 0));
-        receiver.from_now_on(Answer::Status(200));
+        receiver.now_answers(Answer::Status(200));
         let endpoint = webhooks.find("CRM").await.unwrap().unwrap();
         assert_eq!(endpoint.replay(None, "ann").await.unwrap(), 4);
         world.to_the_end(&webhooks).await;

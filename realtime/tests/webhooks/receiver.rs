@@ -125,7 +125,7 @@ impl Receiver {
         format!("127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn from_now_on(&self, rest: Answer) {
+    pub(crate) fn now_answers(&self, rest: Answer) {
         *self.book.rest.lock().unwrap() = rest;
     }
 
