@@ -335,8 +335,8 @@ impl<'a> Oracle<'a> {
 
     /// An alert is shown to whom the row that it is about is, unless what it tells of the row is masked there.
     fn alert(&self, table: &TableDef, row: &Row) -> bool {
-        let Some(dataset) = Named(table, row).text("dataset").filter(|it| DATASETS.contains(it))
-        else {
+        let alert = Named(table, row);
+        let Some(dataset) = alert.text("dataset").filter(|it| DATASETS.contains(it)) else {
             return false;
         };
         let about = def(dataset);

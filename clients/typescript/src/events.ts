@@ -289,6 +289,94 @@ export type AgentStateForced = {
 /** Base state of an agent (channel slots are separate). */
 export type AgentStateName = "logged_out" | "available" | "idle" | "not_responding";
 
+/** Why an alert is no longer one. */
+export type AlertClearReason = "recovered" | "row_gone" | "rule_changed";
+
+/** An alert is over. Event type `alert.cleared`. */
+export type AlertCleared = {
+  /** The alert. */
+  alert_id: AlertId;
+  /** The live table. */
+  dataset: string;
+  /** What the row belonged to when the alert fired. */
+  place: AlertPlace;
+  /** Position of the tables at which that was read. */
+  read_position: Position;
+  /** Why it is over. */
+  reason: AlertClearReason;
+  /** Key of the row. */
+  row_key: string;
+  /** Its name when the alert fired. */
+  rule: string;
+  /** The rule. */
+  rule_id: EntityId;
+  /** How bad it was. */
+  severity: AlertSeverity;
+  /** The figure; absent when it is not known any more. Of a ratio the whole part. */
+  value?: number | null;
+};
+
+/** When a figure is out of bounds. */
+export type AlertComparison = "above" | "at_least" | "below" | "at_most";
+
+/** A live figure was out of bounds for as long as its rule says. Event type `alert.fired`. Whether it fired is decided once, by clock; replay takes it from here. */
+export type AlertFired = {
+  /** The alert: derived from rule, row and the position at which it began. */
+  alert_id: AlertId;
+  /** When it went out of bounds. */
+  began_at: Timestamp;
+  /** Position of the tables when that was seen. */
+  began_position: Position;
+  /** When it is out of bounds. */
+  comparison: AlertComparison;
+  /** The live table. */
+  dataset: string;
+  /** What was read of the row, as text. */
+  figure: string;
+  /** What the rule says to whoever is told. */
+  message?: string;
+  /** What the row belongs to. */
+  place: AlertPlace;
+  /** Position of the tables at which `value` was read. */
+  read_position: Position;
+  /** Key of the row: values joined by `|`. */
+  row_key: string;
+  /** Its name. */
+  rule: string;
+  /** The rule. */
+  rule_id: EntityId;
+  /** How bad it is. */
+  severity: AlertSeverity;
+  /** The bound. */
+  threshold: number;
+  /** The figure; of a ratio the whole part. */
+  value: number;
+};
+
+/** One alert: a rule, a row and the position at which it began. */
+export type AlertId = string;
+
+/** What a row that an alert is about belongs to: what its table says of it. */
+export type AlertPlace = {
+  /** Its agent. */
+  agent_id?: UserId | null;
+  /** Its entry point. */
+  entry_point_id?: EntryPointId | null;
+  /** Its flow. */
+  flow_id?: FlowId | null;
+  /** Its interaction. */
+  interaction_id?: InteractionId | null;
+  /** Its queue. */
+  queue_id?: QueueId | null;
+  /** Its site. */
+  site_id?: SiteId | null;
+  /** Its team. */
+  team_id?: TeamId | null;
+};
+
+/** How bad an alert is. */
+export type AlertSeverity = "info" | "warning" | "critical";
+
 /** A file with a message. */
 export type Attachment = {
   /** Size, bytes. */
@@ -314,10 +402,36 @@ export type AttributeChange = {
   old?: string | null;
 };
 
+/** Whom a broadcast is for. */
+export type Audience = {
+  team: TeamId;
+} | {
+  queue: QueueId;
+} | "all";
+
 /** An idle or wrap-up code. */
 export type AuxCodeId = string;
 
 export type Blob = string;
+
+/** A supervisor's message to agents. */
+export type BroadcastId = string;
+
+/** A supervisor told agents something. It is shown to whoever is logged in to one of the teams, or logs in later, until it expires. The text is written by a person about work and not sealed: it is nobody's personal data, and agents, not customers, read it. Event type `broadcast.sent`. */
+export type BroadcastSent = {
+  /** Whom the supervisor named. */
+  audience: Audience;
+  /** The broadcast. */
+  broadcast_id: BroadcastId;
+  /** The supervisor; absent when the token stands for no user: the actor says who it was. */
+  by?: UserId | null;
+  /** From when on it is no longer shown. */
+  expires_at: Timestamp;
+  /** The teams that were meant by it; empty for [`Audience::All`]. */
+  team_ids: TeamId[];
+  /** 1 to 1,000 characters. */
+  text: string;
+};
 
 /** The callback was cancelled. Event type `callback.cancelled`. */
 export type CallbackCancelled = {
@@ -1610,7 +1724,7 @@ export type QueueRequirementsRelaxed = {
 };
 
 /** Why the leg entered the queue. */
-export type QueueSource = "flow" | "transfer" | "consult" | "callback" | "requeue" | "overflow" | "import";
+export type QueueSource = "flow" | "transfer" | "consult" | "callback" | "requeue" | "overflow" | "supervisor" | "import";
 
 /** The recording can be fetched. Event type `recording.available`. */
 export type RecordingAvailable = {
@@ -1687,7 +1801,7 @@ export type ReportDeliveryId = string;
 export type ReportTrigger = "due" | "requested";
 
 /** Why an offer was taken back. */
-export type RescindReason = "customer_left" | "other_agent" | "queue_left" | "agent_logged_out" | "agent_state_changed";
+export type RescindReason = "customer_left" | "other_agent" | "queue_left" | "agent_logged_out" | "agent_state_changed" | "reassigned";
 
 /** Rows of a table that ended before an instant are dropped, except what a legal hold covers at this position. The log keeps what they were made from. Event type `retention.applied`. */
 export type RetentionApplied = {
@@ -1751,8 +1865,10 @@ export type RoutingDecisionMade = {
 export type RoutingManualAssigned = {
   /** To whom. */
   agent_id: UserId;
-  /** By whom. */
-  by: UserId;
+  /** By whom; absent when the supervisor's token stands for no user: the actor says who it was. */
+  by?: UserId | null;
+  /** The agent who was offered it or had it; absent when it waited. */
+  from_agent_id?: UserId | null;
   /** The interaction. */
   interaction_id: InteractionId;
   /** The leg. */
@@ -1965,6 +2081,60 @@ export type WaitingLeg = {
   wait_credit_ms: number;
 };
 
+/** An endpoint said that it is gone: nothing more is sent to it. Event type `webhook.disabled`. Nothing is lost: what is not delivered waits. */
+export type WebhookDisabled = {
+  /** Everything up to here was delivered or given up. */
+  done_position: Position;
+  /** Why. Nothing of what the other side said but its status. */
+  reason: string;
+  /** Its name. */
+  subscription: string;
+  /** The subscription. */
+  subscription_id: EntityId;
+};
+
+/** An endpoint is sent to again. Event type `webhook.enabled`. */
+export type WebhookEnabled = {
+  /** Everything up to here was delivered or given up. */
+  done_position: Position;
+  /** Subject of who asked for it; absent when a change of the subscription did it. */
+  requested_by?: string | null;
+  /** Its name. */
+  subscription: string;
+  /** The subscription. */
+  subscription_id: EntityId;
+};
+
+/** An event was sent to an endpoint as often as the schedule says, and never taken. Event type `webhook.given_up`. It is kept as a dead letter, from where it can be sent again. */
+export type WebhookGivenUp = {
+  /** Attempts. */
+  attempts: number;
+  /** The event. */
+  event_id: EventId;
+  /** The type it was sent as. */
+  event_type: string;
+  /** Where it is. */
+  position: Position;
+  /** Why the last one failed. Nothing of what the other side said but its status. */
+  reason: string;
+  /** Its name. */
+  subscription: string;
+  /** The subscription. */
+  subscription_id: EntityId;
+};
+
+/** Dead letters are sent again. Event type `webhook.replayed`. */
+export type WebhookReplayed = {
+  /** How many. */
+  count: number;
+  /** Subject of who asked for it. */
+  requested_by: string;
+  /** Its name. */
+  subscription: string;
+  /** The subscription. */
+  subscription_id: EntityId;
+};
+
 /** A wrap-up code was chosen. Event type `wrapup.code_set`. */
 export type WrapUpCodeSet = {
   /** The agent. */
@@ -2142,6 +2312,7 @@ export interface Payloads {
   "channel.reconnect_required": ChannelReconnectRequired;
   "channel.removed": ChannelRemoved;
   "presence.observed": PresenceObserved;
+  "broadcast.sent": BroadcastSent;
   "monitor.started": MonitorStarted;
   "monitor.barged_in": MonitorBargedIn;
   "monitor.whispered": MonitorWhispered;
@@ -2172,6 +2343,12 @@ export interface Payloads {
   "log.checkpoint": LogCheckpoint;
   "log.segment_dropped": LogSegmentDropped;
   "retention.applied": RetentionApplied;
+  "alert.fired": AlertFired;
+  "alert.cleared": AlertCleared;
+  "webhook.disabled": WebhookDisabled;
+  "webhook.enabled": WebhookEnabled;
+  "webhook.given_up": WebhookGivenUp;
+  "webhook.replayed": WebhookReplayed;
   "engine.started": EngineStarted;
   "config.site.created": ConfigChange;
   "config.site.updated": ConfigChange;
@@ -2278,6 +2455,16 @@ export interface Payloads {
   "config.legal_hold.activated": ConfigChange;
   "config.legal_hold.deactivated": ConfigChange;
   "config.legal_hold.deleted": ConfigChange;
+  "config.alert_rule.created": ConfigChange;
+  "config.alert_rule.updated": ConfigChange;
+  "config.alert_rule.activated": ConfigChange;
+  "config.alert_rule.deactivated": ConfigChange;
+  "config.alert_rule.deleted": ConfigChange;
+  "config.webhook_subscription.created": ConfigChange;
+  "config.webhook_subscription.updated": ConfigChange;
+  "config.webhook_subscription.activated": ConfigChange;
+  "config.webhook_subscription.deactivated": ConfigChange;
+  "config.webhook_subscription.deleted": ConfigChange;
   "config.flow.created": ConfigChange;
   "config.flow.updated": ConfigChange;
   "config.flow.activated": ConfigChange;

@@ -222,7 +222,7 @@ export type ClientFrame =
   | UnsubscribeFrame
   | PingFrame;
 
-/** An agent now. */
+/** An agent now. The figures of today are sums over `agent_interval` of the UTC day of the newest event: what lasts is in them up to the begin of the present quarter of an hour. */
 export interface AgentLive {
   /** The agent. */
   agent_id: string;
@@ -264,6 +264,62 @@ export interface AgentLive {
   wrapup_count: number;
   /** Ids of the interactions in hand (JSON array of text, sorted). */
   interactions: Json;
+  /** Time today with at least one interaction that did not only ring, ms. */
+  any_contact_today_ms: number;
+  /** Time today available with nothing in hand, ms. */
+  ready_today_ms: number;
+  /** Position of the event that gave the row its present form. */
+  valid_from_position: number;
+}
+
+/** An alert that fired and has not cleared. It is shown to whom the row that it is about is shown. */
+export interface Alerts {
+  /** The alert. */
+  alert_id: string;
+  /** The rule. */
+  rule_id: string;
+  /** Its name when the alert fired. */
+  rule_name: string;
+  /** How bad it is: info, warning, critical. */
+  severity: string;
+  /** What the rule says to whoever is told. */
+  message: string;
+  /** The live table. */
+  dataset: string;
+  /** Key of the row in it. */
+  row_key: string;
+  /** What was read of the row. */
+  figure: string;
+  /** When that is out of bounds: above, at_least, below, at_most. */
+  comparison: string;
+  /** The bound. */
+  threshold: number;
+  /** The figure when the alert fired; of a ratio the whole part. */
+  value: number;
+  /** When it went out of bounds. */
+  began_time: string;
+  /** When the alert fired. */
+  fired_time: string;
+  /** Position of the tables at which the value was read. */
+  read_position: number;
+  /** Queue of the row. */
+  queue_id: string | null;
+  /** Name of the queue when the alert fired. */
+  queue_name: string | null;
+  /** Entry point of the row. */
+  entry_point_id: string | null;
+  /** Team of the row. */
+  team_id: string | null;
+  /** Name of the team when the alert fired. */
+  team_name: string | null;
+  /** Site of the row. */
+  site_id: string | null;
+  /** Agent of the row. */
+  agent_id: string | null;
+  /** Interaction of the row. */
+  interaction_id: string | null;
+  /** Flow of the row. */
+  flow_id: string | null;
   /** Position of the event that gave the row its present form. */
   valid_from_position: number;
 }
@@ -432,7 +488,7 @@ export interface IntervalCurrent {
   valid_from_position: number;
 }
 
-/** A queue now, with totals since the log began: offered = answered + abandoned + other + open, the same legs as in `queue_leg`. */
+/** A queue now, with totals since the log began: offered = answered + abandoned + other + open, the same legs as in `queue_leg`. The figures of today are sums over `queue_interval` of the UTC day of the newest event. */
 export interface QueueLive {
   /** The queue. */
   queue_id: string;
@@ -480,6 +536,22 @@ export interface QueueLive {
   logged_on_agents: number;
   /** Of those, available with nothing in hand. */
   available_agents: number;
+  /** Legs that entered today. */
+  offered_today: number;
+  /** Legs that left to an agent today. */
+  answered_today: number;
+  /** Of those, within the threshold in force at entry. */
+  answered_in_sl_today: number;
+  /** Legs whose customer left today. */
+  abandoned_today: number;
+  /** Of those, within the threshold in force at entry. */
+  abandoned_in_sl_today: number;
+  /** Legs that left for any other reason today. */
+  other_today: number;
+  /** Sum of the time in queue of legs answered today, ms. */
+  sum_wait_answered_today_ms: number;
+  /** Estimated wait, ms: median wait of the newest answered legs, at most 200 and of one hour; null with fewer than 40 or a coefficient of variation above 0.4. */
+  ewt_ms: number | null;
   /** Position of the event that gave the row its present form. */
   valid_from_position: number;
 }
@@ -516,6 +588,10 @@ export interface SiteLive {
   connected_count: number;
   /** Of all in hand, those in wrap-up. */
   wrapup_count: number;
+  /** Their time today with at least one interaction that did not only ring, ms. */
+  any_contact_today_ms: number;
+  /** Their time today available with nothing in hand, ms. */
+  ready_today_ms: number;
   /** Position of the event that gave the row its present form. */
   valid_from_position: number;
 }
@@ -556,6 +632,10 @@ export interface TeamLive {
   connected_count: number;
   /** Of all in hand, those in wrap-up. */
   wrapup_count: number;
+  /** Their time today with at least one interaction that did not only ring, ms. */
+  any_contact_today_ms: number;
+  /** Their time today available with nothing in hand, ms. */
+  ready_today_ms: number;
   /** Position of the event that gave the row its present form. */
   valid_from_position: number;
 }
@@ -563,6 +643,7 @@ export interface TeamLive {
 /** Rows by dataset. */
 export interface Datasets {
   agent_live: AgentLive;
+  alerts: Alerts;
   entry_point_live: EntryPointLive;
   flow_live: FlowLive;
   interaction_live: InteractionLive;
@@ -575,6 +656,7 @@ export interface Datasets {
 /** Names of the key columns by dataset. */
 export interface Keys {
   agent_live: "agent_id";
+  alerts: "alert_id";
   entry_point_live: "entry_point_id";
   flow_live: "flow_id";
   interaction_live: "interaction_id";

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::LiveRow;
 
-/// An agent now.
+/// An agent now. The figures of today are sums over `agent_interval` of the UTC day of the newest event: what lasts is in them up to the begin of the present quarter of an hour.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct AgentLive {
     /// The agent.
@@ -49,12 +49,73 @@ pub struct AgentLive {
     pub wrapup_count: i64,
     /// Ids of the interactions in hand (JSON array of text, sorted).
     pub interactions: Json,
+    /// Time today with at least one interaction that did not only ring, ms.
+    pub any_contact_today_ms: i64,
+    /// Time today available with nothing in hand, ms.
+    pub ready_today_ms: i64,
     /// Position of the event that gave the row its present form.
     pub valid_from_position: i64,
 }
 
 impl LiveRow for AgentLive {
     const DATASET: &'static str = "agent_live";
+}
+
+/// An alert that fired and has not cleared. It is shown to whom the row that it is about is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Alerts {
+    /// The alert.
+    pub alert_id: String,
+    /// The rule.
+    pub rule_id: String,
+    /// Its name when the alert fired.
+    pub rule_name: String,
+    /// How bad it is: info, warning, critical.
+    pub severity: String,
+    /// What the rule says to whoever is told.
+    pub message: String,
+    /// The live table.
+    pub dataset: String,
+    /// Key of the row in it.
+    pub row_key: String,
+    /// What was read of the row.
+    pub figure: String,
+    /// When that is out of bounds: above, at_least, below, at_most.
+    pub comparison: String,
+    /// The bound.
+    pub threshold: i64,
+    /// The figure when the alert fired; of a ratio the whole part.
+    pub value: i64,
+    /// When it went out of bounds.
+    pub began_time: Timestamp,
+    /// When the alert fired.
+    pub fired_time: Timestamp,
+    /// Position of the tables at which the value was read.
+    pub read_position: i64,
+    /// Queue of the row.
+    pub queue_id: Option<String>,
+    /// Name of the queue when the alert fired.
+    pub queue_name: Option<String>,
+    /// Entry point of the row.
+    pub entry_point_id: Option<String>,
+    /// Team of the row.
+    pub team_id: Option<String>,
+    /// Name of the team when the alert fired.
+    pub team_name: Option<String>,
+    /// Site of the row.
+    pub site_id: Option<String>,
+    /// Agent of the row.
+    pub agent_id: Option<String>,
+    /// Interaction of the row.
+    pub interaction_id: Option<String>,
+    /// Flow of the row.
+    pub flow_id: Option<String>,
+    /// Position of the event that gave the row its present form.
+    pub valid_from_position: i64,
+}
+
+impl LiveRow for Alerts {
+    const DATASET: &'static str = "alerts";
 }
 
 /// The interactions under way that came through an entry point: counts of `interaction_live`. Each is in exactly one of in flow, waiting, connected, wrap-up and elsewhere. An entry point is here as soon as one came through it.
@@ -241,7 +302,7 @@ impl LiveRow for IntervalCurrent {
     const DATASET: &'static str = "interval_current";
 }
 
-/// A queue now, with totals since the log began: offered = answered + abandoned + other + open, the same legs as in `queue_leg`.
+/// A queue now, with totals since the log began: offered = answered + abandoned + other + open, the same legs as in `queue_leg`. The figures of today are sums over `queue_interval` of the UTC day of the newest event.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct QueueLive {
     /// The queue.
@@ -290,6 +351,22 @@ pub struct QueueLive {
     pub logged_on_agents: i64,
     /// Of those, available with nothing in hand.
     pub available_agents: i64,
+    /// Legs that entered today.
+    pub offered_today: i64,
+    /// Legs that left to an agent today.
+    pub answered_today: i64,
+    /// Of those, within the threshold in force at entry.
+    pub answered_in_sl_today: i64,
+    /// Legs whose customer left today.
+    pub abandoned_today: i64,
+    /// Of those, within the threshold in force at entry.
+    pub abandoned_in_sl_today: i64,
+    /// Legs that left for any other reason today.
+    pub other_today: i64,
+    /// Sum of the time in queue of legs answered today, ms.
+    pub sum_wait_answered_today_ms: i64,
+    /// Estimated wait, ms: median wait of the newest answered legs, at most 200 and of one hour; null with fewer than 40 or a coefficient of variation above 0.4.
+    pub ewt_ms: Option<i64>,
     /// Position of the event that gave the row its present form.
     pub valid_from_position: i64,
 }
@@ -331,6 +408,10 @@ pub struct SiteLive {
     pub connected_count: i64,
     /// Of all in hand, those in wrap-up.
     pub wrapup_count: i64,
+    /// Their time today with at least one interaction that did not only ring, ms.
+    pub any_contact_today_ms: i64,
+    /// Their time today available with nothing in hand, ms.
+    pub ready_today_ms: i64,
     /// Position of the event that gave the row its present form.
     pub valid_from_position: i64,
 }
@@ -376,6 +457,10 @@ pub struct TeamLive {
     pub connected_count: i64,
     /// Of all in hand, those in wrap-up.
     pub wrapup_count: i64,
+    /// Their time today with at least one interaction that did not only ring, ms.
+    pub any_contact_today_ms: i64,
+    /// Their time today available with nothing in hand, ms.
+    pub ready_today_ms: i64,
     /// Position of the event that gave the row its present form.
     pub valid_from_position: i64,
 }
