@@ -47,7 +47,7 @@ pub(crate) fn check() -> Result<(), String> {
 /// Publishes the schema documents and what is generated for clients.
 pub(crate) fn schemas() -> Result<(), String> {
     step("cargo", &["run", "--quiet", "-p", "ledgerline-schemas", "--example", "publish"])?;
-    step("cargo", &["run", "--quiet", "-p", "ledgerline-realtime", "--example", "publish"])
+    step("cargo", &["run", "--quiet", "-p", "ledgerline-realtime", "--example", "publish_protocol"])
 }
 
 /// More simulated power cuts than CI makes.

@@ -7,9 +7,10 @@ use ledgerline_analyzer_api::{AnalyzerState, QueryError};
 use ledgerline_projections::tables;
 
 use crate::ask::{Asking, ask_sorted};
+use crate::oracle::Oracle;
 use crate::random::Random;
 use crate::sql::Questions;
-use crate::world::{Oracle, Profile, anybody, def, filtered, rows, snapshot};
+use crate::world::{Profile, anybody, def, filtered, rows, snapshot};
 
 /// How many questions, and from which seed: `LEDGERLINE_RIGHTS_QUESTIONS`, `LEDGERLINE_RIGHTS_SEED`.
 fn setting(name: &str, otherwise: u64) -> u64 {

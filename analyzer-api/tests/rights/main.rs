@@ -14,6 +14,7 @@ mod support;
 mod ask;
 mod differential;
 mod leaks;
+mod oracle;
 mod past;
 mod random;
 mod retention;

@@ -20,6 +20,9 @@ use crate::day;
 
 pub const ORG: OrgId = OrgId::from_u128(0xA);
 
+/// A position and a table.
+type Place = (usize, &'static str);
+
 /// Live tables by position.
 pub struct History {
     /// The live tables.
@@ -29,7 +32,7 @@ pub struct History {
     /// All changes, in order.
     changes: Vec<RowChange>,
     /// Rows as JSON, by position and table, as far as somebody looked.
-    json: Mutex<BTreeMap<(usize, &'static str), Arc<Vec<Json>>>>,
+    json: Mutex<BTreeMap<Place, Arc<Vec<Json>>>>,
 }
 
 impl History {

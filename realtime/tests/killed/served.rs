@@ -49,8 +49,9 @@ pub fn run(folder: &Path) {
         let state = RealtimeState::new(issuer(folder), Limits::default()).unwrap();
         state.add_organization(Arc::new(ProjectionsFeed::new(tables)), Some(reader));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        println!("\n{SAID}{}", listener.local_addr().unwrap());
-        std::io::stdout().flush().unwrap();
+        let mut out = std::io::stdout();
+        writeln!(out, "\n{SAID}{}", listener.local_addr().unwrap()).unwrap();
+        out.flush().unwrap();
         tokio::spawn(async move { axum::serve(listener, router(state)).await.unwrap() });
         happen(&log, &mut day, number("LEDGERLINE_RATE", 200)).await;
     });
