@@ -62,8 +62,18 @@ impl Question {
             columns.extend(table.columns.iter().map(|it| it.name).filter(|_| random.chance(30)));
             columns
         });
+        Self { table, filter, columns, max_hz: 10.0 }
+    }
+
+    /// The same question of somebody else: the first asks it as it is.
+    fn of_another(&self, number: usize, random: &mut Random) -> Self {
+        let columns = match number {
+            0 => self.columns.clone(),
+            1 => None,
+            _ => Some(self.table.key.iter().copied().collect()),
+        };
         let max_hz = *random.pick(&[0.5, 1.0, 4.0, 10.0, 50.0]);
-        Self { table, filter, columns, max_hz }
+        Self { table: self.table, filter: self.filter.clone(), columns, max_hz }
     }
 
     fn frame(&self, resume: Option<&str>) -> String {
@@ -208,7 +218,43 @@ fn session_of(hub: &Arc<Hub>, key: &ResumeKey, limits: &Arc<Limits>) -> Session 
     Session::new(who, organization, key.clone(), Arc::clone(limits)).unwrap()
 }
 
-/// Follows a history to its end.
+/// A subscriber with its connection, if it has one.
+struct Connected<'a> {
+    session: Option<Session>,
+    it: Subscriber<'a>,
+    now: Now,
+}
+
+impl Connected<'_> {
+    fn has_all(&self) -> bool {
+        let end = self.it.history.end() as u64;
+        self.session.is_some() && self.it.complete && self.it.position == end
+    }
+
+    /// Comes, or comes again with the token it has, or without.
+    fn connect(&mut self, mut session: Session, with_token: bool) {
+        let token = self.it.token.clone().filter(|_| with_token);
+        self.it.complete &= token.is_some();
+        session.handle(&self.it.question.frame(token.as_deref()), self.now);
+        self.session = Some(session);
+    }
+
+    /// Takes so many frames at most: what happens then finds snapshots unfinished too.
+    fn poll(&mut self, ms: u64, frames: usize) {
+        let Some(session) = &mut self.session else { return };
+        self.now.ms += ms;
+        for _ in 0..frames {
+            let Some(frame) = session.next_frame(self.now) else { break };
+            self.it.take(&frame.text);
+        }
+        if std::mem::take(&mut self.it.resync) {
+            session.handle(&self.it.question.frame(None), self.now);
+            self.it.complete = false;
+        }
+    }
+}
+
+/// Follows a history to its end, with two more who ask the same, at other rates and for other columns.
 pub async fn follow(history: &Arc<History>, seed: u64) -> Seen {
     let mut random = Random::of(seed ^ 0x5eed);
     let question = Question::random(history, &mut random);
@@ -220,52 +266,50 @@ pub async fn follow(history: &Arc<History>, seed: u64) -> Seen {
     let (hub, following) = Hub::new(Arc::new(replay.clone()), retained);
     let following = tokio::spawn(following);
     let key = ResumeKey::random().unwrap();
-    let mut session = session_of(&hub, &key, &limits);
-    let mut now = Now { ms: 0, time: Timestamp::from_millis(1_800_000_000_000) };
     let dataset = question.table.name;
-    let (rows, token) = (BTreeMap::new(), None);
-    let mut it = Subscriber {
-        history,
-        question,
-        rows,
-        position: 0,
-        token,
-        complete: false,
-        frames: 0,
-        resync: false,
-        seed,
-    };
-    session.handle(&it.question.frame(None), now);
+    let mut all: Vec<Connected<'_>> = (0..3)
+        .map(|number| {
+            let question = question.of_another(number, &mut random);
+            let now = Now { ms: 0, time: Timestamp::from_millis(1_800_000_000_000) };
+            let it = Subscriber {
+                history,
+                question,
+                rows: BTreeMap::new(),
+                position: 0,
+                token: None,
+                complete: false,
+                frames: 0,
+                resync: false,
+                seed,
+            };
+            Connected { session: None, it, now }
+        })
+        .collect();
     let mut rounds = 0;
-    while replay.told() < history.end() || !it.complete || it.position < history.end() as u64 {
+    while replay.told() < history.end() || !all.iter().all(Connected::has_all) {
         rounds += 1;
-        assert!(rounds < 5_000, "seed {seed}: stands still at {}", it.position);
-        match random.below(20) {
+        let one = random.below(all.len());
+        assert!(rounds < 20_000, "seed {seed}: stands still at {}", all[one].it.position);
+        let connected = all[one].session.is_some();
+        match random.below(40) {
             0 => replay.cut(),
-            1..3 => {
-                session = session_of(&hub, &key, &limits);
-                let token = it.token.clone().filter(|_| random.chance(80));
-                session.handle(&it.question.frame(token.as_deref()), now);
-                it.complete = it.complete && token.is_some();
+            // Gone for a while: what the others asked meanwhile may begin after what it has.
+            1..3 => all[one].session = None,
+            3..6 if connected => {
+                let with_token = random.chance(80);
+                all[one].connect(session_of(&hub, &key, &limits), with_token);
             }
-            3..9 => replay.tell(1 + random.below(8), random.below(3)),
-            _ => {
-                // At most so many frames before something else happens: snapshots are interrupted too.
-                now.ms += random.below(900) as u64;
-                for _ in 0..1 + random.below(6) {
-                    let Some(frame) = session.next_frame(now) else { break };
-                    it.take(&frame.text);
-                }
+            6..12 => replay.tell(1 + random.below(8), random.below(3)),
+            12..16 if !connected => {
+                let with_token = random.chance(90);
+                all[one].connect(session_of(&hub, &key, &limits), with_token);
             }
+            _ => all[one].poll(random.below(900) as u64, 1 + random.below(6)),
         }
         // Waits until the hub has what was told; after a cut it attaches again by itself.
         let told = replay.told() as u64;
         hub.watch_head().wait_for(|head| head.position.0 >= told).await.unwrap();
-        if std::mem::take(&mut it.resync) {
-            session.handle(&it.question.frame(None), now);
-            it.complete = false;
-        }
     }
     following.abort();
-    Seen { dataset, frames: it.frames }
+    Seen { dataset, frames: all.iter().map(|it| it.it.frames).sum() }
 }
