@@ -30,6 +30,9 @@ const KILLS: u64 = 3;
 /// Subscriptions that are resumed before a kill, at least.
 const RESUMED: u64 = 30;
 
+/// When nothing happens for so long, nothing will.
+const STUCK: Duration = Duration::from_secs(300);
+
 /// A number from the environment.
 pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -78,6 +81,7 @@ async fn subscribers_miss_nothing_when_they_or_the_server_are_cut_off() {
         tokio::select! {
             _ = resumed.wait_for(|it| *it >= until) => {}
             () = going.failed.cancelled() => {}
+            () = tokio::time::sleep(STUCK) => panic!("nobody resumes anything: the server is gone"),
         }
         // The server goes first: frames are cut in the middle.
         served.kill();
