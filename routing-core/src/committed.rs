@@ -108,6 +108,13 @@ const fn is_decided_here(event: &Event) -> bool {
             | Event::MessageReceived(_)
             | Event::MessageSent(_)
             | Event::BroadcastSent(_)
+            | Event::MonitorRequested(_)
+            | Event::MonitorFailed(_)
+            | Event::MonitorStarted(_)
+            | Event::MonitorSilenced(_)
+            | Event::MonitorWhispered(_)
+            | Event::MonitorBargedIn(_)
+            | Event::MonitorEnded(_)
             | Event::TimerFired(_)
     )
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ledgerline_schemas::event::broadcast::BroadcastSent;
 use ledgerline_schemas::event::media::MediaSide;
 use ledgerline_schemas::event::message::MessageAuthor;
+use ledgerline_schemas::event::monitor::MonitorMode;
 use ledgerline_schemas::id::{
     AgentSessionId, InteractionId, LegId, MediaLegId, MessageId, OfferId, QueueId, RunId, UserId,
 };
@@ -72,6 +73,10 @@ pub enum PushName {
     ContactMessage,
     /// A supervisor told agents something.
     Broadcast,
+    /// A supervisor listens, or changed who hears the supervisor.
+    ContactMonitored,
+    /// The supervisor left.
+    ContactMonitoringEnded,
 }
 
 impl PushName {
@@ -95,6 +100,8 @@ impl PushName {
             Self::Logout => "Logout",
             Self::ContactMessage => "ContactMessage",
             Self::Broadcast => "Broadcast",
+            Self::ContactMonitored => "ContactMonitored",
+            Self::ContactMonitoringEnded => "ContactMonitoringEnded",
         }
     }
 }
@@ -162,6 +169,33 @@ pub enum Effect {
         agent_id: UserId,
         /// Number or SIP address.
         dn: String,
+    },
+    /// Call the phone of a supervisor who wants to listen. The edge answers with `MediaLegAnswered` or
+    /// `MediaLegFailed`.
+    DialSupervisor {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// Media leg to create.
+        media_leg_id: MediaLegId,
+        /// The agent's media leg (codec to prefer).
+        agent_media_leg_id: MediaLegId,
+        /// The supervisor.
+        supervisor_id: UserId,
+        /// Number or SIP address.
+        dn: String,
+    },
+    /// Let a supervisor hear customer and agent, and be heard as the mode says. Ends with the supervisor's media leg.
+    Listen {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// The supervisor's media leg.
+        media_leg_id: MediaLegId,
+        /// The customer's.
+        customer: MediaLegId,
+        /// The agent's.
+        agent: MediaLegId,
+        /// Who hears the supervisor.
+        mode: MonitorMode,
     },
     /// Let two media legs hear each other.
     Bridge {
@@ -246,6 +280,8 @@ impl Effect {
             | Self::StopPlay { interaction_id, .. }
             | Self::CollectInput { interaction_id, .. }
             | Self::DialAgent { interaction_id, .. }
+            | Self::DialSupervisor { interaction_id, .. }
+            | Self::Listen { interaction_id, .. }
             | Self::Bridge { interaction_id, .. }
             | Self::Unbridge { interaction_id, .. }
             | Self::Release { interaction_id, .. }

@@ -10,7 +10,7 @@ use ledgerline_schemas::event::agent::SlotState;
 use ledgerline_schemas::id::{FlowId, LegId, UserId};
 
 use crate::state::State;
-use crate::state::interaction::{Interaction, LegPhase};
+use crate::state::interaction::{Interaction, LegPhase, MediaPhase};
 
 /// The rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +29,8 @@ pub enum Rule {
     EndedIsOver,
     /// RT-7: flow versions count their runs.
     RunsCounted,
+    /// RT-8: an interaction has at most one listening supervisor, and that one listens to the conversation there is.
+    OneListens,
 }
 
 impl Rule {
@@ -43,6 +45,7 @@ impl Rule {
             Self::SlotsAgree => "RT-5",
             Self::EndedIsOver => "RT-6",
             Self::RunsCounted => "RT-7",
+            Self::OneListens => "RT-8",
         }
     }
 }
@@ -71,6 +74,7 @@ pub fn check(state: &State) -> Vec<Violation> {
     endings(state, &mut found);
     waiting(state, &mut found);
     runs(state, &mut found);
+    listening(state, &mut found);
     if state.index != state.rebuilt_index() {
         found.push(Violation { rule: Rule::Index, what: "an index is stale".to_owned() });
     }
@@ -176,6 +180,21 @@ fn waiting(state: &State, found: &mut Vec<Violation>) {
             let id = interaction.interaction_id;
             let what = format!("{id} waits while agent {} is free", agent.agent_id);
             found.push(Violation { rule: Rule::WorkConserving, what });
+        }
+    }
+}
+
+fn listening(state: &State, found: &mut Vec<Violation>) {
+    for interaction in state.interactions.values() {
+        let leg = interaction.leg.as_ref().filter(|leg| leg.connection().is_some());
+        let monitors = interaction.monitors.values();
+        let under_way: Vec<_> = monitors
+            .filter(|it| matches!(it.phase, MediaPhase::Ringing | MediaPhase::Up))
+            .collect();
+        let stray = under_way.iter().any(|it| leg.is_none_or(|leg| leg.leg_id != it.leg_id));
+        if stray || under_way.len() > 1 {
+            let what = format!("{} is heard by {under_way:?}", interaction.interaction_id);
+            found.push(Violation { rule: Rule::OneListens, what });
         }
     }
 }

@@ -45,7 +45,7 @@ pub use state::State;
 pub use state::agent::{Agent, Capacity, Work};
 pub use state::config::{Config, EntityRecord, FlowVersion};
 pub use state::interaction::{
-    AgentMedia, Connection, CustomerMedia, Interaction, Leg, LegPhase, MediaPhase, Offer, Playing,
-    Run, RunWait, WrapUp,
+    AgentMedia, Connection, CustomerMedia, Interaction, Leg, LegPhase, MediaPhase, Monitor, Offer,
+    Playing, Run, RunWait, WrapUp,
 };
 pub use timer::next_timeout;

@@ -12,6 +12,7 @@ use crate::envelope::{Actor, StreamId};
 use crate::event::agent::{DeviceType, SignOutReason};
 use crate::event::broadcast::Audience;
 use crate::event::media::{EdgeRequestRefused, MediaLegEnded, MediaSide};
+use crate::event::monitor::MonitorMode;
 use crate::id::{
     AgentSessionId, AuxCodeId, CommandId, CorrelationId, EntityId, InteractionId, LegId,
     MediaLegId, MessageId, OfferId, OrgId, QueueId, RunId, SubjectId, TeamId, UserId,
@@ -99,7 +100,7 @@ pub enum Command {
     },
     /// A media leg ended; facts of the wire.
     MediaLegEnded(MediaLegEnded),
-    /// A media leg is up that the core asked for (agent's phone answered).
+    /// A media leg is up that the core asked for (an agent's or a supervisor's phone answered).
     MediaLegAnswered {
         /// The interaction.
         interaction_id: InteractionId,
@@ -241,6 +242,37 @@ pub enum Command {
         /// The queue.
         queue_id: QueueId,
     },
+    /// A supervisor listens to the conversation of a call; the supervisor's phone is called.
+    StartMonitor {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// The stay in a queue it was seen in, as with [`Command::SetPriority`].
+        leg_id: Option<LegId>,
+        /// The supervisor.
+        supervisor_id: UserId,
+        /// Number or SIP address of the supervisor's phone; the user's default if absent.
+        dn: Option<String>,
+        /// Who is to hear the supervisor from the start.
+        mode: MonitorMode,
+        /// Whether the agent is not told.
+        invisible: bool,
+    },
+    /// A listening supervisor changes who hears.
+    SetMonitorMode {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// The supervisor.
+        supervisor_id: UserId,
+        /// Who hears from now on.
+        mode: MonitorMode,
+    },
+    /// A listening supervisor stops.
+    EndMonitor {
+        /// The interaction.
+        interaction_id: InteractionId,
+        /// The supervisor.
+        supervisor_id: UserId,
+    },
     /// A supervisor tells agents something.
     Broadcast {
         /// Whom.
@@ -320,6 +352,9 @@ impl Command {
             | Self::SetPriority { interaction_id, .. }
             | Self::AssignToAgent { interaction_id, .. }
             | Self::MoveToQueue { interaction_id, .. }
+            | Self::StartMonitor { interaction_id, .. }
+            | Self::SetMonitorMode { interaction_id, .. }
+            | Self::EndMonitor { interaction_id, .. }
             | Self::ReceiveMessage { interaction_id, .. }
             | Self::SendMessage { interaction_id, .. } => {
                 Some(StreamId::interaction(*interaction_id))

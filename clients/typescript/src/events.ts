@@ -1329,7 +1329,7 @@ export type MediaLegOffered = {
 };
 
 /** Whose media leg. */
-export type MediaSide = "customer" | "agent" | "outside";
+export type MediaSide = "customer" | "agent" | "outside" | "supervisor";
 
 /** Who wrote or typed. */
 export type MessageAuthor = "customer" | "agent" | "system" | "bot";
@@ -1425,18 +1425,70 @@ export type MetricDefinitionPublished = {
 
 /** The supervisor speaks to both. Event type `monitor.barged_in`. */
 export type MonitorBargedIn = {
+  /** The interaction; absent in events of older versions. */
+  interaction_id?: InteractionId | null;
   /** The monitoring session. */
   monitor_id: MonitorId;
 };
 
+/** Why a monitoring session ended, or did not come to be. */
+export type MonitorEndReason = "supervisor" | "conversation_ended" | "device_failed" | "network_error";
+
 /** The supervisor left. Event type `monitor.ended`. */
 export type MonitorEnded = {
+  /** The interaction; absent in events of older versions. */
+  interaction_id?: InteractionId | null;
   /** The monitoring session. */
   monitor_id: MonitorId;
+  /** Why; absent in events of older versions. */
+  reason?: MonitorEndReason | null;
+};
+
+/** The supervisor's phone did not take the call, or nothing was left to listen to before it did. Event type `monitor.failed`. */
+export type MonitorFailed = {
+  /** The interaction. */
+  interaction_id: InteractionId;
+  /** The monitoring session. */
+  monitor_id: MonitorId;
+  /** Why. */
+  reason: MonitorEndReason;
 };
 
 /** A supervisor's monitoring session. */
 export type MonitorId = string;
+
+/** Who hears the supervisor. The supervisor hears customer and agent in every mode. */
+export type MonitorMode = "silent" | "whisper" | "barge";
+
+/** A supervisor wants to listen to a conversation; the supervisor's phone is called. Event type `monitor.requested`. */
+export type MonitorRequested = {
+  /** The agent. */
+  agent_id: UserId;
+  /** The interaction. */
+  interaction_id: InteractionId;
+  /** Whether the agent is not told. */
+  invisible: boolean;
+  /** The stay in a queue whose conversation it is. */
+  leg_id: LegId;
+  /** Media leg to the supervisor's phone. */
+  media_leg_id: MediaLegId;
+  /** Who is to hear the supervisor from the start. */
+  mode: MonitorMode;
+  /** The monitoring session. */
+  monitor_id: MonitorId;
+  /** Kind. */
+  monitor_type: MonitorType;
+  /** The supervisor. */
+  supervisor_id: UserId;
+};
+
+/** The supervisor only listens again. Event type `monitor.silenced`. */
+export type MonitorSilenced = {
+  /** The interaction. */
+  interaction_id: InteractionId;
+  /** The monitoring session. */
+  monitor_id: MonitorId;
+};
 
 /** A supervisor began to listen. Event type `monitor.started`. */
 export type MonitorStarted = {
@@ -1459,6 +1511,8 @@ export type MonitorType = "midcall" | "adhoc" | "continuous";
 
 /** The supervisor speaks to the agent. Event type `monitor.whispered`. */
 export type MonitorWhispered = {
+  /** The interaction; absent in events of older versions. */
+  interaction_id?: InteractionId | null;
   /** The monitoring session. */
   monitor_id: MonitorId;
 };
@@ -2313,9 +2367,12 @@ export interface Payloads {
   "channel.removed": ChannelRemoved;
   "presence.observed": PresenceObserved;
   "broadcast.sent": BroadcastSent;
+  "monitor.requested": MonitorRequested;
+  "monitor.failed": MonitorFailed;
   "monitor.started": MonitorStarted;
   "monitor.barged_in": MonitorBargedIn;
   "monitor.whispered": MonitorWhispered;
+  "monitor.silenced": MonitorSilenced;
   "monitor.ended": MonitorEnded;
   "feedback.offered": FeedbackOffered;
   "feedback.answered": FeedbackAnswered;

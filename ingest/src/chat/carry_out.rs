@@ -52,6 +52,8 @@ impl Session {
             Effect::Bridge { .. }
             | Effect::Unbridge { .. }
             | Effect::DialAgent { .. }
+            | Effect::DialSupervisor { .. }
+            | Effect::Listen { .. }
             | Effect::Release { .. }
             | Effect::Push { .. }
             | Effect::ShowBroadcast { .. } => {}

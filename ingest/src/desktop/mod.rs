@@ -17,6 +17,7 @@ use axum::Router;
 use axum::routing::{get, post, put};
 
 pub use hub::PushHub;
+pub(crate) use session::DIAL_NUMBER_BYTES_MAX;
 
 use crate::http::Doors;
 

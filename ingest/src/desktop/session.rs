@@ -15,7 +15,7 @@ use crate::http::problem::Problem;
 use crate::supervisor::reach::steer;
 
 /// Longest dial number or SIP address, bytes.
-const DIAL_NUMBER_BYTES_MAX: usize = 200;
+pub(crate) const DIAL_NUMBER_BYTES_MAX: usize = 200;
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 enum Device {

@@ -14,6 +14,7 @@ use super::reach::Reach;
 use crate::http::Caller;
 use crate::http::body::Body;
 use crate::http::params::{named_entity, no_entity, path_id};
+use crate::http::port::Accepted;
 use crate::http::problem::Problem;
 
 /// The answer: the facts are durable at this position.
@@ -24,22 +25,28 @@ pub(super) struct Done {
     position: Position,
 }
 
-type Answer = Result<Json<Done>, Problem>;
+impl Done {
+    pub(super) const fn new(interaction_id: InteractionId, position: Position) -> Self {
+        Self { interaction_id, position }
+    }
+}
+
+pub(super) type Answer = Result<Json<Done>, Problem>;
 
 /// An interaction within the supervisor's reach.
-struct Task {
+pub(super) struct Task {
     caller: Caller,
     reach: Reach,
-    interaction_id: InteractionId,
+    pub(super) interaction_id: InteractionId,
     /// The stay that was checked: the core refuses when the interaction is in another by then.
-    leg_id: Option<LegId>,
+    pub(super) leg_id: Option<LegId>,
 }
 
 impl Task {
     /// # Errors
     /// 403 when the caller is no supervisor; 404 when the interaction is over, unknown in the caller's organization or
     /// out of reach.
-    async fn of(caller: Caller, id: &str) -> Result<Self, Problem> {
+    pub(super) async fn of(caller: Caller, id: &str) -> Result<Self, Problem> {
         let reach = Reach::of(&caller).await?;
         let interaction_id: InteractionId = path_id("interaction", id)?;
         let view = caller.organization.engine.interaction(interaction_id).await?;
@@ -49,13 +56,21 @@ impl Task {
         Ok(Self { caller, reach, interaction_id, leg_id: view.stay.map(|stay| stay.leg_id) })
     }
 
-    async fn submit(&self, purpose: &str, command: Command) -> Answer {
+    pub(super) async fn submit(&self, purpose: &str, command: Command) -> Answer {
+        let accepted = self.accepted(purpose, command).await?;
+        Ok(Json(Done::new(self.interaction_id, accepted.position)))
+    }
+
+    pub(super) async fn accepted(
+        &self,
+        purpose: &str,
+        command: Command,
+    ) -> Result<Accepted, Problem> {
         let id = self.interaction_id;
         let command_id = self.caller.command_id(&format!("tasks/{id}/{purpose}"));
         let actor = self.caller.actor(ActorType::Supervisor);
         let commanded = self.caller.commanded(command_id, actor, Some(id), None, command);
-        let accepted = self.caller.organization.engine.submit(commanded).await?;
-        Ok(Json(Done { interaction_id: id, position: accepted.position }))
+        Ok(self.caller.organization.engine.submit(commanded).await?)
     }
 }
 

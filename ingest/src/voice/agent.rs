@@ -1,4 +1,4 @@
-//! The agent's leg: the client side of a call to the agent's phone.
+//! The leg to an agent, or to a supervisor who listens: the client side of a call to a phone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use ledgerline_routing_core::Effect;
 use ledgerline_schemas::command::Command;
 use ledgerline_schemas::envelope::{Actor, ActorType};
 use ledgerline_schemas::event::media::{MediaSide, ReleaseSide};
+use ledgerline_schemas::event::monitor::MonitorMode;
 use ledgerline_schemas::id::{InteractionId, MediaLegId, OfferId, UserId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ use super::customer::new_tag;
 use super::edge::{Door, Edge};
 use super::leg::{Leg, LegIds};
 use super::media::codec::Codec;
+use super::media::mix::Mix;
 use super::media::sdp::{self, Description};
 use super::media::session::MediaEvent;
 use super::registry::{LegHandle, LegInput};
@@ -31,19 +33,21 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(40);
 pub(super) struct Dial {
     pub(super) interaction_id: InteractionId,
     pub(super) media_leg_id: MediaLegId,
-    pub(super) customer_media_leg_id: MediaLegId,
-    pub(super) offer_id: OfferId,
-    pub(super) agent_id: UserId,
+    /// The leg that will be heard: its codec is preferred, its caller shown.
+    pub(super) near_media_leg_id: MediaLegId,
+    pub(super) side: MediaSide,
+    pub(super) offer_id: Option<OfferId>,
+    pub(super) user_id: UserId,
     pub(super) dn: String,
 }
 
-/// Calls an agent's phone and keeps the call until it ends.
+/// Calls a phone and keeps the call until it ends.
 pub(super) async fn dial(edge: Arc<Edge>, door: Door, dial: Dial) {
     let ids = LegIds {
         org_id: door.org_id,
         interaction_id: dial.interaction_id,
         media_leg_id: dial.media_leg_id,
-        side: MediaSide::Agent,
+        side: dial.side,
     };
     let outbox = edge.outbox(&door);
     let failed = |sip_status| {
@@ -51,13 +55,13 @@ pub(super) async fn dial(edge: Arc<Edge>, door: Door, dial: Dial) {
         outbox.push(ids.command("failed", Actor::system("voice"), None, command));
     };
     let Some(target) = target(&dial.dn, edge.config.outbound_proxy) else {
-        tracing::warn!(interaction = %ids.interaction_id, "an agent's number has no way out");
+        tracing::warn!(interaction = %ids.interaction_id, "a number has no way out");
         return failed(404);
     };
     let Ok((session, media)) = edge.open_media().await else { return failed(503) };
-    let customer = edge.registry.leg(dial.customer_media_leg_id);
-    let first = customer.as_ref().and_then(|leg| leg.session.codec()).unwrap_or(Codec::Pcmu);
-    let caller = customer.and_then(|leg| leg.caller);
+    let near = edge.registry.leg(dial.near_media_leg_id);
+    let first = near.as_ref().and_then(|leg| leg.session.codec()).unwrap_or(Codec::Pcmu);
+    let caller = near.and_then(|leg| leg.caller);
     let (sender, inbox) = unbounded_channel();
     let leg = Leg::new(&edge, ids, session, outbox.clone(), sender);
     let handle =
@@ -67,18 +71,18 @@ pub(super) async fn dial(edge: Arc<Edge>, door: Door, dial: Dial) {
     match edge.sip.send(invite, None).await {
         Ok(transaction) => {
             let stage = Stage::Calling { provisional: false, release: Release::None };
-            let Dial { offer_id, agent_id, .. } = dial;
-            let call = Call { leg, offer_id, agent_id, transaction, stage };
+            let Dial { offer_id, user_id, .. } = dial;
+            let call = Call { leg, offer_id, user_id, transaction, stage };
             call.run(inbox, media).await;
         }
         Err(error) => {
-            tracing::warn!(interaction = %ids.interaction_id, %error, "an agent was not called");
+            tracing::warn!(interaction = %ids.interaction_id, %error, "a phone was not called");
             failed(503);
         }
     }
 }
 
-/// The Request-URI for an agent's number or address.
+/// The Request-URI for a number or address.
 fn target(dn: &str, proxy: Option<SocketAddr>) -> Option<String> {
     let is_uri = dn.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
     if is_uri || dn.contains('@') {
@@ -110,12 +114,12 @@ fn invite(leg: &Leg, target: &str, caller: &str, first: Codec) -> Request {
     request
 }
 
-fn failure(ids: &LegIds, offer_id: OfferId, sip_status: u16) -> Command {
+fn failure(ids: &LegIds, offer_id: Option<OfferId>, sip_status: u16) -> Command {
     Command::MediaLegFailed {
         interaction_id: ids.interaction_id,
         media_leg_id: ids.media_leg_id,
         side: ids.side,
-        offer_id: Some(offer_id),
+        offer_id,
         sip_status,
     }
 }
@@ -140,8 +144,8 @@ enum Stage {
 
 struct Call {
     leg: Leg,
-    offer_id: OfferId,
-    agent_id: UserId,
+    offer_id: Option<OfferId>,
+    user_id: UserId,
     transaction: ClientTransaction,
     stage: Stage,
 }
@@ -164,8 +168,7 @@ impl Call {
                     LegInput::Effect(effect) => self.on_effect(*effect).await,
                     LegInput::Request(request) => {
                         if self.leg.on_request(&request) {
-                            let agent = Actor::new(ActorType::Agent, self.agent_id);
-                            self.over(ReleaseSide::Remote, 200, agent);
+                            self.over(ReleaseSide::Remote, 200, self.actor());
                         }
                     }
                 },
@@ -182,6 +185,15 @@ impl Call {
                 }
             }
         }
+    }
+
+    /// Whoever has the phone.
+    fn actor(&self) -> Actor {
+        let kind = match self.leg.ids.side {
+            MediaSide::Supervisor => ActorType::Supervisor,
+            _ => ActorType::Agent,
+        };
+        Actor::new(kind, self.user_id)
     }
 
     async fn on_response(&mut self, response: Option<Response>) {
@@ -233,13 +245,13 @@ impl Call {
             interaction_id: self.leg.ids.interaction_id,
             media_leg_id: self.leg.ids.media_leg_id,
             side: self.leg.ids.side,
-            offer_id: Some(self.offer_id),
+            offer_id: self.offer_id,
             codec: agreed.codec.name().to_owned(),
         };
-        self.leg.tell("answered", Actor::new(ActorType::Agent, self.agent_id), command);
+        self.leg.tell("answered", self.actor(), command);
     }
 
-    /// A second phone of the agent answered too (forking): its call ends at once.
+    /// A second phone of the same person answered too (forking): its call ends at once.
     fn on_late_response(&mut self, response: &Response) {
         let ours = self.leg.dialog.as_ref();
         let is_ours = |dialog: &Dialog| ours.is_some_and(|ours| ours.has_same_peer(dialog));
@@ -268,9 +280,19 @@ impl Call {
                 }
             }
             Effect::StopPlay { .. } => self.leg.session.stop(),
+            Effect::Listen { customer, agent, mode, .. } => self.listen(customer, agent, mode),
             Effect::Release { .. } => self.release().await,
             _ => {}
         }
+    }
+
+    /// A conversation whose legs are gone is over; the core says so next.
+    fn listen(&self, customer: MediaLegId, agent: MediaLegId, mode: MonitorMode) {
+        let registry = &self.leg.edge.registry;
+        let (Some(customer), Some(agent)) = (registry.leg(customer), registry.leg(agent)) else {
+            return;
+        };
+        Mix::set(&self.leg.session, &customer.session, &agent.session, mode);
     }
 
     async fn release(&mut self) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ledgerline_routing_core::{Effect, EffectId};
+use ledgerline_schemas::event::media::MediaSide;
 use ledgerline_schemas::id::MediaLegId;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
@@ -70,9 +71,28 @@ fn carry_out(edge: &Arc<Edge>, door: &Door, effect: Effect) {
             let wanted = Dial {
                 interaction_id,
                 media_leg_id,
-                customer_media_leg_id,
-                offer_id,
-                agent_id,
+                near_media_leg_id: customer_media_leg_id,
+                side: MediaSide::Agent,
+                offer_id: Some(offer_id),
+                user_id: agent_id,
+                dn,
+            };
+            edge.tasks.spawn(dial(Arc::clone(edge), door.clone(), wanted));
+        }
+        Effect::DialSupervisor {
+            interaction_id,
+            media_leg_id,
+            agent_media_leg_id,
+            supervisor_id,
+            dn,
+        } => {
+            let wanted = Dial {
+                interaction_id,
+                media_leg_id,
+                near_media_leg_id: agent_media_leg_id,
+                side: MediaSide::Supervisor,
+                offer_id: None,
+                user_id: supervisor_id,
                 dn,
             };
             edge.tasks.spawn(dial(Arc::clone(edge), door.clone(), wanted));
@@ -99,6 +119,8 @@ const fn leg_of(effect: &Effect) -> Option<MediaLegId> {
         | Effect::StopPlay { media_leg_id, .. }
         | Effect::CollectInput { media_leg_id, .. }
         | Effect::DialAgent { media_leg_id, .. }
+        | Effect::DialSupervisor { media_leg_id, .. }
+        | Effect::Listen { media_leg_id, .. }
         | Effect::Release { media_leg_id, .. } => Some(*media_leg_id),
         Effect::Bridge { customer, .. } | Effect::Unbridge { customer, .. } => Some(*customer),
         Effect::DeliverMessage { .. } | Effect::Push { .. } | Effect::ShowBroadcast { .. } => None,

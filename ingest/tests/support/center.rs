@@ -46,6 +46,8 @@ pub struct Plan {
     /// Activities of the flow.
     pub flow: Value,
     pub ring_timeout_ms: u64,
+    /// Users beside the agents, who are not logged in.
+    pub further_users: usize,
     pub voice: VoiceConfig,
 }
 
@@ -58,6 +60,7 @@ impl Plan {
                 "queue": {"does": {"queue_contact": {"queue_id": id(EntityKind::Queue, "queue")}}},
             }),
             ring_timeout_ms: 10_000,
+            further_users: 0,
             voice: VoiceConfig::loopback(),
         }
     }
@@ -112,6 +115,11 @@ impl Center {
         };
         submit(&self.handle, login).await;
         submit(&self.handle, Command::SetAvailable { agent_id }).await;
+    }
+
+    /// Runs a command that must be accepted.
+    pub async fn command(&self, command: Command) {
+        submit(&self.handle, command).await;
     }
 
     /// Every event so far.
@@ -199,7 +207,7 @@ async fn configure(handle: &EngineHandle, plan: &Plan) {
         let document = json!({"name": kind, "kind": kind, "is_default": true});
         put(handle, EntityKind::AuxCode, document).await;
     }
-    for index in 0..plan.agents.len() {
+    for index in 0..plan.agents.len() + plan.further_users {
         let document = json!({"name": format!("agent-{index}"), "team_ids": [team]});
         put(handle, EntityKind::User, document).await;
     }

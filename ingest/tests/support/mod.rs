@@ -5,5 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests stop at the first surprise")]
 
 pub mod center;
+pub mod ears;
 pub mod sipp;
 pub mod tones;

@@ -90,6 +90,10 @@ fn about(event: &Event) -> About {
         Event::CallbackConnected(it) => about!(it: interaction_id, agent_id = it.agent_id),
         Event::CampaignContactReserved(it) => about!(it: agent_id),
         Event::CampaignContactPreviewed(it) => about!(it: agent_id),
+        Event::MonitorRequested(it) => about!(it: interaction_id, leg_id, agent_id),
+        Event::MonitorWhispered(it) => about!(it: interaction_id = it.interaction_id),
+        Event::MonitorBargedIn(it) => about!(it: interaction_id = it.interaction_id),
+        Event::MonitorEnded(it) => about!(it: interaction_id = it.interaction_id),
         Event::MonitorStarted(it) => about!(it:
             interaction_id = it.interaction_id, agent_id = it.agent_id),
         Event::AlertFired(it) => about!(it:
@@ -138,6 +142,8 @@ fn about(event: &Event) -> About {
             RecordingAvailable,
             RecordingDeleted,
             CampaignContactDialled,
+            MonitorFailed,
+            MonitorSilenced,
             MessageReceived,
             MessageDelivered,
             MessageRead,

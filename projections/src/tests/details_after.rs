@@ -75,10 +75,10 @@ fn a_monitoring_session_has_its_length() {
             invisible: true,
         },
     );
-    script.at(2_000, MonitorWhispered { monitor_id });
-    script.at(3_000, MonitorBargedIn { monitor_id });
-    script.at(4_000, MonitorBargedIn { monitor_id });
-    script.at(8_000, MonitorEnded { monitor_id });
+    script.at(2_000, MonitorWhispered { monitor_id, interaction_id: Some(CALL) });
+    script.at(3_000, MonitorBargedIn { monitor_id, interaction_id: Some(CALL) });
+    script.at(4_000, MonitorBargedIn { monitor_id, interaction_id: Some(CALL) });
+    script.at(8_000, MonitorEnded { monitor_id, interaction_id: Some(CALL), reason: None });
     let columns = [
         "monitor_type",
         "interaction_id",

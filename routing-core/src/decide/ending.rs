@@ -5,6 +5,7 @@ use ledgerline_schemas::event::interaction::{
     InteractionEnded, LastStage, TerminatingEnd, TerminationReason,
 };
 use ledgerline_schemas::event::leg::{HoldEnded, LegDisconnected, LegEndReason};
+use ledgerline_schemas::event::monitor::MonitorEndReason;
 use ledgerline_schemas::event::offer::RescindReason;
 use ledgerline_schemas::event::queue::QueueLeaveReason;
 use ledgerline_schemas::event::wrapup::WrapUpStarted;
@@ -122,6 +123,7 @@ impl Decision<'_> {
         let connected_ms = self.now.ms_since(connection.connected_at);
         let event = LegDisconnected { interaction_id: id, leg_id, agent_id, reason, connected_ms };
         self.emit(id, event);
+        self.monitor_over(id, MonitorEndReason::ConversationEnded);
         let length = match self.state.config.queue(leg.queue_id) {
             Some(queue) if wrap_up => queue.wrapup_ms,
             _ => Some(0),

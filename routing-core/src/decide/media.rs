@@ -28,6 +28,9 @@ impl Decision<'_> {
         if side == MediaSide::Customer {
             return self.customer_connected(id, codec);
         }
+        if side == MediaSide::Supervisor {
+            return self.monitor_answered(id, media_leg_id, codec);
+        }
         let media = self.interaction(id).and_then(|it| it.agent_media.get(&media_leg_id));
         let phase = media.map(|media| media.phase);
         if phase == Some(MediaPhase::Up) {
@@ -53,7 +56,8 @@ impl Decision<'_> {
         let Some(interaction) = self.interaction(id) else { return };
         let agent = interaction.agent_media.get(&media_leg_id);
         let customer = interaction.customer_media() == Some(media_leg_id);
-        if agent.is_none() && !customer {
+        let monitor = interaction.monitors.get(&media_leg_id).cloned();
+        if agent.is_none() && !customer && monitor.is_none() {
             return;
         }
         let serves = agent.map(|media| (media.offer_id, media.phase));
@@ -61,6 +65,9 @@ impl Decision<'_> {
         self.cause = Some(self.emit(id, event));
         if customer {
             return self.finish(id, Ending::system(TerminationReason::NetworkError));
+        }
+        if let Some(monitor) = monitor {
+            return self.monitor_media_lost(id, &monitor, ReleaseSide::Remote);
         }
         self.agent_media_lost(id, serves, sip_status);
     }
@@ -73,7 +80,11 @@ impl Decision<'_> {
         let serves = media.map(|media| (media.offer_id, media.phase));
         let customer = self.interaction(id).and_then(|it| it.customer.as_ref());
         let is_customer = customer.is_some_and(|it| it.media_leg_id == ended.media_leg_id);
+        let monitor = self.monitor_at(id, ended.media_leg_id);
         self.cause = Some(self.emit(id, ended.clone()));
+        if let Some(monitor) = monitor {
+            return self.monitor_media_lost(id, &monitor, ended.released_by);
+        }
         if is_customer {
             let ending = match ended.released_by {
                 ReleaseSide::Network => Ending::system(TerminationReason::NetworkError),

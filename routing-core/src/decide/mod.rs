@@ -15,6 +15,7 @@ mod ending;
 mod interaction;
 mod media;
 mod message;
+mod monitor;
 mod offer;
 mod queue;
 mod retention;
@@ -34,6 +35,7 @@ use ledgerline_schemas::{Actor, ActorType, StreamId, Timestamp};
 use uuid::Uuid;
 
 pub(crate) use self::ending::Ending;
+use self::monitor::Wish;
 use crate::decided::{Decided, Step};
 use crate::evolve::apply;
 use crate::react::reactions;
@@ -144,6 +146,23 @@ impl<'a> Decision<'a> {
             }
             Command::MoveToQueue { interaction_id, leg_id, queue_id } => {
                 self.move_to_queue(*interaction_id, *leg_id, *queue_id)
+            }
+            Command::StartMonitor {
+                interaction_id,
+                leg_id,
+                supervisor_id,
+                dn,
+                mode,
+                invisible,
+            } => {
+                let wish = Wish { dn: dn.as_deref(), mode: *mode, invisible: *invisible };
+                self.start_monitor(*interaction_id, *leg_id, *supervisor_id, wish)
+            }
+            Command::SetMonitorMode { interaction_id, supervisor_id, mode } => {
+                self.set_monitor_mode(*interaction_id, *supervisor_id, *mode)
+            }
+            Command::EndMonitor { interaction_id, supervisor_id } => {
+                self.end_monitor(*interaction_id, *supervisor_id)
             }
             Command::Broadcast { audience, text, ttl_ms } => {
                 self.broadcast(*audience, text, *ttl_ms)

@@ -12,13 +12,13 @@ use super::Decision;
 use crate::rejection::{Rejection, RejectionCode};
 use crate::state::interaction::{Leg, LegPhase};
 
-fn conflict(message: impl Into<String>) -> Rejection {
+pub(super) fn conflict(message: impl Into<String>) -> Rejection {
     Rejection::new(RejectionCode::Conflict, message)
 }
 
 impl Decision<'_> {
     /// The stay in a queue, or the conversation after it, that a supervisor means.
-    fn stay(&self, id: InteractionId, meant: Option<LegId>) -> Result<&Leg, Rejection> {
+    pub(super) fn stay(&self, id: InteractionId, meant: Option<LegId>) -> Result<&Leg, Rejection> {
         let interaction = self.open(id).ok_or_else(|| {
             let message = format!("interaction_id: no open interaction {id}");
             Rejection::new(RejectionCode::NotFound, message)

@@ -28,6 +28,7 @@ pub(super) fn created(state: &mut State, time: Timestamp, it: &InteractionCreate
         run: None,
         leg: None,
         wrapups: BTreeMap::new(),
+        monitors: BTreeMap::new(),
         playing: None,
         ended: false,
     });

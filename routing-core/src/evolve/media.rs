@@ -41,6 +41,11 @@ pub(super) fn answered(state: &mut State, it: &MediaLegAnswered) {
         {
             media.phase = MediaPhase::Up;
         }
+        if let Some(monitor) = interaction.monitors.get_mut(&it.media_leg_id)
+            && monitor.phase == MediaPhase::Ringing
+        {
+            monitor.phase = MediaPhase::Up;
+        }
         if let Some(media) = &mut interaction.customer
             && media.media_leg_id == it.media_leg_id
             && media.phase == MediaPhase::Ringing
@@ -53,6 +58,9 @@ pub(super) fn answered(state: &mut State, it: &MediaLegAnswered) {
 pub(super) fn gone(state: &mut State, id: InteractionId, media_leg_id: MediaLegId) {
     state.with_interaction(id, |interaction| {
         interaction.agent_media.remove(&media_leg_id);
+        if let Some(monitor) = interaction.monitors.get_mut(&media_leg_id) {
+            monitor.phase = MediaPhase::Ended;
+        }
         if let Some(media) = &mut interaction.customer
             && media.media_leg_id == media_leg_id
         {

@@ -5,10 +5,12 @@ mod conversation;
 mod flow;
 mod interaction;
 mod media;
+mod monitor;
 mod queue;
 
 pub(crate) use queue::widen;
 
+use ledgerline_schemas::event::monitor::MonitorMode;
 use ledgerline_schemas::event::{ConfigChange, ConfigVerb, Event};
 use ledgerline_schemas::id::QueueId;
 use ledgerline_schemas::{Position, Timestamp};
@@ -87,6 +89,19 @@ pub(crate) fn apply(state: &mut State, time: Timestamp, event: &Event) {
         Event::LegDisconnected(it) => conversation::disconnected(state, time, it),
         Event::HoldStarted(it) => conversation::held(state, time, it.interaction_id, true),
         Event::HoldEnded(it) => conversation::held(state, time, it.interaction_id, false),
+        Event::MonitorRequested(it) => monitor::requested(state, it),
+        Event::MonitorSilenced(it) => {
+            let id = Some(it.interaction_id);
+            monitor::entered(state, id, it.monitor_id, MonitorMode::Silent);
+        }
+        Event::MonitorWhispered(it) => {
+            monitor::entered(state, it.interaction_id, it.monitor_id, MonitorMode::Whisper);
+        }
+        Event::MonitorBargedIn(it) => {
+            monitor::entered(state, it.interaction_id, it.monitor_id, MonitorMode::Barge);
+        }
+        Event::MonitorFailed(it) => monitor::over(state, Some(it.interaction_id), it.monitor_id),
+        Event::MonitorEnded(it) => monitor::over(state, it.interaction_id, it.monitor_id),
         Event::WrapUpStarted(it) => conversation::wrapup_started(state, time, it),
         Event::WrapUpEnded(it) => conversation::wrapup_ended(state, time, it),
 

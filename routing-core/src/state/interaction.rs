@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use ledgerline_schemas::Timestamp;
 use ledgerline_schemas::config::ChannelType;
+use ledgerline_schemas::event::monitor::MonitorMode;
 use ledgerline_schemas::event::queue::QueueSource;
 use ledgerline_schemas::id::{
-    EntryPointId, FlowId, InteractionId, LegId, MediaLegId, OfferId, QueueId, RunId, TeamId, UserId,
+    EntryPointId, FlowId, InteractionId, LegId, MediaLegId, MonitorId, OfferId, QueueId, RunId,
+    TeamId, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,9 @@ pub struct Interaction {
     pub leg: Option<Leg>,
     /// Wrap-ups by leg.
     pub wrapups: BTreeMap<LegId, WrapUp>,
+    /// Sessions of listening supervisors, by the media leg to the supervisor; those that are over as well.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub monitors: BTreeMap<MediaLegId, Monitor>,
     /// What plays to the customer.
     pub playing: Option<Playing>,
     /// The interaction is over for the customer.
@@ -73,6 +78,27 @@ pub struct AgentMedia {
     /// The offer it was dialled for.
     pub offer_id: OfferId,
     /// How far it is.
+    pub phase: MediaPhase,
+}
+
+/// A supervisor who listens, or is called to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Monitor {
+    /// The session.
+    pub monitor_id: MonitorId,
+    /// The stay in a queue whose conversation it is.
+    pub leg_id: LegId,
+    /// The supervisor.
+    pub supervisor_id: UserId,
+    /// The agent.
+    pub agent_id: UserId,
+    /// Who is to hear the supervisor from the start.
+    pub wanted: MonitorMode,
+    /// Who hears the supervisor.
+    pub mode: MonitorMode,
+    /// The agent is not told.
+    pub invisible: bool,
+    /// How far its media leg is.
     pub phase: MediaPhase,
 }
 
@@ -244,12 +270,22 @@ impl Interaction {
             .map(|media| media.media_leg_id)
     }
 
+    /// The session of a supervisor that is under way, and its media leg.
+    #[must_use]
+    pub fn monitor(&self) -> Option<(MediaLegId, &Monitor)> {
+        let mut monitors = self.monitors.iter();
+        let under_way =
+            |monitor: &Monitor| matches!(monitor.phase, MediaPhase::Ringing | MediaPhase::Up);
+        monitors.find(|(_, monitor)| under_way(monitor)).map(|(id, monitor)| (*id, monitor))
+    }
+
     /// Whether nothing can happen to it any more: ended, wrapped up, no media leg on the wire.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.ended
             && self.wrapups.is_empty()
             && self.agent_media.is_empty()
+            && self.monitors.values().all(|monitor| monitor.phase == MediaPhase::Ended)
             && self.customer.as_ref().is_none_or(|media| media.phase == MediaPhase::Ended)
     }
 }

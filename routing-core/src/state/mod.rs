@@ -113,7 +113,12 @@ impl State {
                 .map(move |media| (interaction, media.media_leg_id, MediaSide::Customer));
             let agents =
                 interaction.agent_media.keys().map(move |id| (interaction, *id, MediaSide::Agent));
-            customer.chain(agents)
+            let supervisors = interaction
+                .monitors
+                .iter()
+                .filter(|(_, monitor)| monitor.phase != MediaPhase::Ended)
+                .map(move |(id, _)| (interaction, *id, MediaSide::Supervisor));
+            customer.chain(agents).chain(supervisors)
         })
     }
 

@@ -6,6 +6,7 @@ use ledgerline_schemas::document::Document;
 use ledgerline_schemas::event::agent::{DeviceType, SignOutReason};
 use ledgerline_schemas::event::broadcast::Audience;
 use ledgerline_schemas::event::media::{MediaLegEnded, MediaSide, ReleaseSide};
+use ledgerline_schemas::event::monitor::MonitorMode;
 use ledgerline_schemas::id::{
     AgentSessionId, AuxCodeId, EntityId, InteractionId, MediaLegId, MessageId, OrgId, QueueId,
     TeamId, UserId,
@@ -177,6 +178,25 @@ pub(crate) fn moves(n: u32, to: &str) -> Command {
 
 pub(crate) fn logs_out(name: &str) -> Command {
     Command::AgentLogout { agent_id: user(name), reason: SignOutReason::Agent }
+}
+
+pub(crate) fn listens(name: &str, n: u32, mode: MonitorMode) -> Command {
+    Command::StartMonitor {
+        interaction_id: customer(n),
+        leg_id: None,
+        supervisor_id: user(name),
+        dn: None,
+        mode,
+        invisible: false,
+    }
+}
+
+pub(crate) fn turns(name: &str, n: u32, mode: MonitorMode) -> Command {
+    Command::SetMonitorMode { interaction_id: customer(n), supervisor_id: user(name), mode }
+}
+
+pub(crate) fn stops_listening(name: &str, n: u32) -> Command {
+    Command::EndMonitor { interaction_id: customer(n), supervisor_id: user(name) }
 }
 
 pub(crate) fn tells(audience: Audience, text: &str) -> Command {

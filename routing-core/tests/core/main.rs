@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod conversation;
 mod flow;
+mod monitor;
 mod offer;
 mod property;
 mod queue;

@@ -6,19 +6,21 @@ use ledgerline_schemas::command::Command;
 use ledgerline_schemas::config::{ChannelType, EntityKind};
 use ledgerline_schemas::event::agent::{AgentStateName, SignOutReason, SlotState};
 use ledgerline_schemas::event::media::MediaSide;
+use ledgerline_schemas::event::monitor::MonitorMode;
 use ledgerline_schemas::id::MediaLegId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::scenario::{
     Scenario, accept, answers, assigns, available, calls, chats, connected, customer, ends, hold,
-    idle, left, login_as, media_ended, moves, prioritizes, put, queue, reject, team, transfers,
-    unhold, user, wraps_up, writes,
+    idle, left, listens, login_as, media_ended, moves, prioritizes, put, queue, reject,
+    stops_listening, team, transfers, turns, unhold, user, wraps_up, writes,
 };
 
 const AGENTS: [(&str, &str); 3] = [("ann", "one"), ("bob", "one"), ("cat", "two")];
 const QUEUES: [&str; 3] = ["sales", "support", "chats"];
 const CUSTOMERS: u32 = 8;
+const MODES: [MonitorMode; 3] = [MonitorMode::Silent, MonitorMode::Whisper, MonitorMode::Barge];
 
 /// One thing that may happen; numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ enum Op {
     Fitting(u16),
     /// The same of a supervisor.
     Supervises(u16),
+    /// The same of a supervisor who listens.
+    Listens(u16),
     Passes(u64),
     PassesUnnoticed(u64),
 }
@@ -52,6 +56,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0..CUSTOMERS).prop_map(Op::Arrives),
         30 => any::<u16>().prop_map(Op::Fitting),
         3 => any::<u16>().prop_map(Op::Supervises),
+        12 => any::<u16>().prop_map(Op::Listens),
         2 => (0_u8..16, 0_u8..3, 0..CUSTOMERS, 0_u8..3)
             .prop_map(|(what, agent, customer, queue)| Op::Agent { what, agent, customer, queue }),
         2 => (0_u8..10, 0..CUSTOMERS, prop_oneof![Just(486_u16), Just(503), Just(600)])
@@ -217,6 +222,45 @@ fn fitting_supervisor(scenario: &Scenario) -> Vec<Command> {
     commands
 }
 
+/// What listening supervisors and their phones could do next; some of it is refused.
+fn fitting_monitor(scenario: &Scenario) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for n in 0..CUSTOMERS {
+        let Some(interaction) = scenario.state.interaction(customer(n)) else { continue };
+        if interaction.connection().is_some() && interaction.monitor().is_none() {
+            commands.extend(AGENTS.map(|(name, _)| listens(name, n, MODES[n as usize % 3])));
+        }
+        for (media_leg_id, monitor) in &interaction.monitors {
+            let (interaction_id, media_leg_id) = (customer(n), *media_leg_id);
+            let (side, offer_id, codec) = (MediaSide::Supervisor, None, "pcmu".to_owned());
+            let answered =
+                Command::MediaLegAnswered { interaction_id, media_leg_id, side, offer_id, codec };
+            let failed = Command::MediaLegFailed {
+                interaction_id,
+                media_leg_id,
+                side,
+                offer_id,
+                sip_status: 486,
+            };
+            match monitor.phase {
+                MediaPhase::Ringing => commands.extend([answered.clone(), answered, failed]),
+                MediaPhase::Up => {
+                    for (name, _) in AGENTS {
+                        let own = monitor.supervisor_id == user(name);
+                        for mode in MODES.repeat(if own { 4 } else { 1 }) {
+                            commands.push(turns(name, n, mode));
+                        }
+                        commands.push(stops_listening(name, n));
+                    }
+                }
+                MediaPhase::Releasing => commands.push(media_ended(n, media_leg_id, side)),
+                MediaPhase::Ended => {}
+            }
+        }
+    }
+    commands
+}
+
 fn fitting(scenario: &Scenario) -> Vec<Command> {
     let mut commands = Vec::new();
     for n in 0..CUSTOMERS {
@@ -318,9 +362,10 @@ fn play_from(scenario: Scenario, ops: &[Op]) -> Scenario {
                 configure(&mut scenario, what, wait_ms);
                 scenario
             }
-            Op::Fitting(pick) | Op::Supervises(pick) => {
+            Op::Fitting(pick) | Op::Supervises(pick) | Op::Listens(pick) => {
                 let mut fitting = match op {
                     Op::Supervises(_) => fitting_supervisor(&scenario),
+                    Op::Listens(_) => fitting_monitor(&scenario),
                     _ => fitting(&scenario),
                 };
                 if fitting.is_empty() {
@@ -381,6 +426,12 @@ const REACHED: &[&str] = &[
     "media_leg.failed",
     "message.received",
     "message.sent",
+    "monitor.barged_in",
+    "monitor.ended",
+    "monitor.failed",
+    "monitor.silenced",
+    "monitor.started",
+    "monitor.whispered",
     "offer.accepted",
     "offer.failed",
     "offer.rejected",

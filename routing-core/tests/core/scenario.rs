@@ -208,6 +208,26 @@ impl Scenario {
         (*media.expect("a ringing phone").0, offer.offer_id)
     }
 
+    /// The media leg of the supervisor who listens to customer `n`, or listened last.
+    pub(crate) fn listening(&self, n: u32) -> MediaLegId {
+        let interaction = self.state.interaction(customer(n)).expect("a live interaction");
+        let under_way = interaction.monitor().map(|(id, _)| id);
+        let last = interaction.monitors.keys().next_back().copied();
+        under_way.or(last).expect("a session")
+    }
+
+    /// The phone of the supervisor who wants to listen to customer `n` answers.
+    pub(crate) fn supervisor_answers(mut self, n: u32) -> Self {
+        self.run(Command::MediaLegAnswered {
+            interaction_id: customer(n),
+            media_leg_id: self.listening(n),
+            side: MediaSide::Supervisor,
+            offer_id: None,
+            codec: "pcma".to_owned(),
+        });
+        self
+    }
+
     /// The edges report the end of every media leg of customer `n`.
     pub(crate) fn wire_is_down(mut self, n: u32) -> Self {
         let legs: Vec<_> = self
@@ -391,7 +411,8 @@ pub(crate) fn effect_name(effect: &Effect) -> String {
         Effect::Play { media, .. } => format!("play {media}"),
         Effect::StopPlay { .. } => "stop".to_owned(),
         Effect::CollectInput { media, .. } => format!("collect {media}"),
-        Effect::DialAgent { dn, .. } => format!("dial {dn}"),
+        Effect::DialAgent { dn, .. } | Effect::DialSupervisor { dn, .. } => format!("dial {dn}"),
+        Effect::Listen { mode, .. } => format!("listen {}", mode.name()),
         Effect::Bridge { .. } => "bridge".to_owned(),
         Effect::Unbridge { .. } => "unbridge".to_owned(),
         Effect::Release { side, reason, .. } => format!("release {} {reason:?}", side.name()),

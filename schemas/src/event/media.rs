@@ -18,6 +18,8 @@ pub enum MediaSide {
     Agent,
     /// A third party's.
     Outside,
+    /// The listening supervisor's.
+    Supervisor,
 }
 
 impl MediaSide {
@@ -28,6 +30,7 @@ impl MediaSide {
             Self::Customer => "customer",
             Self::Agent => "agent",
             Self::Outside => "outside",
+            Self::Supervisor => "supervisor",
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Media: RTP sockets, G.711, prompts, the relay between bridged legs, telephone events.
+//! Media: RTP sockets, G.711, prompts, the relay between bridged legs, the mix for supervisors, telephone events.
 
 pub mod codec;
 pub mod dtmf;
+pub mod jitter;
 pub mod library;
+pub mod mix;
 pub mod ports;
 pub mod rtp;
 pub mod sdp;

@@ -125,7 +125,16 @@ pub struct Outgoing {
     next_sequence: u16,
     next_timestamp: u32,
     relayed: Option<Relayed>,
+    inserted: Option<Inserted>,
     fresh: bool,
+}
+
+/// The instant of the key that was inserted last, in the far end's clock and in ours.
+#[derive(Clone, Copy, Debug)]
+struct Inserted {
+    ssrc: u32,
+    theirs: u32,
+    ours: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +153,7 @@ impl Outgoing {
             next_sequence: sequence,
             next_timestamp: timestamp,
             relayed: None,
+            inserted: None,
             fresh: true,
         }
     }
@@ -170,6 +180,29 @@ impl Outgoing {
             self.next_timestamp = self.next_timestamp.wrapping_add(samples);
             self.fresh = true;
         }
+    }
+
+    /// A packet of a key, between packets of audio that we make ourselves: the clock is theirs and does not move. The
+    /// packets of one key keep one instant (RFC 4733, 2.5.1).
+    pub fn insert(&mut self, incoming: &Header, payload_type: u8) -> Header {
+        let known = self.inserted.filter(|inserted| {
+            inserted.ssrc == incoming.ssrc && inserted.theirs == incoming.timestamp
+        });
+        let inserted = known.unwrap_or(Inserted {
+            ssrc: incoming.ssrc,
+            theirs: incoming.timestamp,
+            ours: self.next_timestamp,
+        });
+        self.inserted = Some(inserted);
+        let header = Header {
+            marker: known.is_none(),
+            payload_type,
+            sequence: self.next_sequence,
+            timestamp: inserted.ours,
+            ssrc: self.ssrc,
+        };
+        self.next_sequence = self.next_sequence.wrapping_add(1);
+        header
     }
 
     /// A packet of another leg in our numbering: gaps and order of the far end stay visible.
@@ -250,6 +283,20 @@ mod tests {
         assert_eq!((third.sequence, third.marker), (4, true));
         assert_eq!(third.timestamp, late.timestamp.wrapping_add(160));
         assert!([first, second, late, third].iter().all(|h| h.ssrc == 9));
+    }
+
+    #[test]
+    fn keys_between_audio_keep_their_instant_and_the_numbering() {
+        let mut out = Outgoing::new(9, 10, 1_000);
+        assert_eq!(out.own(0, 160).sequence, 10);
+        let first = out.insert(&header(5, 77, 5_000), 101);
+        assert_eq!((first.sequence, first.timestamp, first.marker), (11, 1_160, true));
+        assert_eq!(out.own(0, 160).sequence, 12);
+        let second = out.insert(&header(5, 78, 5_000), 101);
+        assert_eq!((second.sequence, second.timestamp, second.marker), (13, 1_160, false));
+        let next = out.insert(&header(5, 79, 9_000), 101);
+        assert_eq!((next.sequence, next.timestamp, next.marker), (14, 1_320, true));
+        assert_eq!(out.own(0, 160).timestamp, 1_320);
     }
 
     proptest! {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::codec::Codec;
 use super::library::Prompt;
+use super::mix::{Mix, Party};
 use super::rtp::{self, Header, Outgoing, Reception};
 use super::sdp::Agreed;
 use super::{FRAME_SAMPLES, dtmf};
@@ -65,6 +66,15 @@ struct State {
     keys: dtmf::Decoder,
     player: Option<Player>,
     peer: Weak<Session>,
+    /// A supervisor listens, and this leg has a part in it.
+    mix: Option<(Arc<Mix>, Party)>,
+}
+
+impl State {
+    /// Whether the mix, and not the far end of the bridge, is what this leg hears.
+    fn is_mixed(&self) -> bool {
+        self.mix.as_ref().is_some_and(|(mix, party)| mix.makes_for(*party))
+    }
 }
 
 #[derive(Debug)]
@@ -121,6 +131,7 @@ impl Session {
                 keys: dtmf::Decoder::default(),
                 player: None,
                 peer: Weak::new(),
+                mix: None,
             }),
             received_total: metrics::counter!("ledgerline_rtp_packets_received_total"),
             relayed_total: metrics::counter!("ledgerline_rtp_packets_relayed_total"),
@@ -201,15 +212,71 @@ impl Session {
         let mut state = self.state();
         state.player = None;
         state.peer = Weak::new();
+        let mix = state.mix.take();
         metrics::counter!("ledgerline_rtp_packets_lost_total").increment(state.reception.lost());
+        drop(state);
+        // Without the supervisor the others are bridged as before.
+        if let Some((mix, Party::Supervisor)) = mix {
+            mix.end();
+        }
     }
 
-    /// One step of 20 ms: the next frame of the prompt, and the watch for silence.
+    /// Gives this leg a part in a mix, in place of the one it had.
+    pub(super) fn join(&self, mix: &Arc<Mix>, party: Party) {
+        if !self.closed.is_cancelled() {
+            self.state().mix = Some((Arc::clone(mix), party));
+        }
+    }
+
+    /// Takes the part in this mix away.
+    pub(super) fn leave(&self, mix: &Mix) {
+        let mut state = self.state();
+        if state.mix.as_ref().is_some_and(|(other, _)| std::ptr::eq(Arc::as_ptr(other), mix)) {
+            state.mix = None;
+        }
+    }
+
+    /// The mix that this leg has a part in.
+    pub(super) fn mix(&self) -> Option<Arc<Mix>> {
+        self.state().mix.as_ref().map(|(mix, _)| Arc::clone(mix))
+    }
+
+    /// Whether this leg is bridged to another.
+    pub(super) fn is_with(&self, other: &Arc<Self>) -> bool {
+        std::ptr::eq(self.state().peer.as_ptr(), Arc::as_ptr(other))
+    }
+
+    /// Sends a frame of the mix; without one the clock runs on. A prompt has the line for itself.
+    pub(super) fn say(&self, samples: Option<&[i16]>) {
+        let (packet, target) = {
+            let mut state = self.state();
+            let Some(agreed) = state.agreed else { return };
+            if state.player.is_some() {
+                return;
+            }
+            let Some(samples) = samples.filter(|_| agreed.direction.listens()) else {
+                return state.outgoing.silence(FRAME_SAMPLES as u32);
+            };
+            let payload = agreed.codec.encode(samples);
+            let header = state.outgoing.own(agreed.payload_type, FRAME_SAMPLES as u32);
+            (header.packet(&payload), state.latched.unwrap_or(agreed.address))
+        };
+        self.send(&packet, target);
+    }
+
+    /// One step of 20 ms: the next frame of the prompt, the watch for silence, and a supervisor's mix.
     pub(super) fn tick(&self, now: Instant) {
+        if let Some(mix) = self.step(now) {
+            mix.tick();
+        }
+    }
+
+    /// The step of this leg alone; gives the mix that this leg drives, if it does.
+    fn step(&self, now: Instant) -> Option<Arc<Mix>> {
         let (packet, target, ended) = {
             let mut state = self.state();
             let state = &mut *state;
-            let Some(agreed) = state.agreed else { return };
+            let agreed = state.agreed?;
             if let Some(limit) = self.silence_limit
                 && agreed.direction.talks()
                 && !state.silent
@@ -219,9 +286,13 @@ impl Session {
                 // The call may already be gone; then nobody minds.
                 let _ = self.events.send(MediaEvent::Silent);
             }
+            if state.player.is_none() && state.is_mixed() {
+                let driven = state.mix.as_ref().filter(|(_, party)| *party == Party::Supervisor);
+                return driven.map(|(mix, _)| Arc::clone(mix));
+            }
             let Some(player) = &mut state.player else {
                 state.outgoing.silence(FRAME_SAMPLES as u32);
-                return;
+                return None;
             };
             let frame = player.prompt.frame(agreed.codec, player.at);
             let packet = frame.filter(|_| agreed.direction.listens()).map(|frame| {
@@ -244,6 +315,7 @@ impl Session {
         if let Some(number) = ended {
             let _ = self.events.send(MediaEvent::PlayEnded(number));
         }
+        None
     }
 
     async fn read(self: Arc<Self>) {
@@ -296,6 +368,10 @@ impl Session {
         if let Some(key) = key {
             let _ = self.events.send(MediaEvent::Key(key));
         }
+        // Keys are no sound: no supervisor hears them.
+        if let (Some((mix, party)), Content::Audio(codec)) = (&state.mix, content) {
+            mix.take(*party, header, &codec.decode(payload));
+        }
         Some((content, state.peer.upgrade()?))
     }
 
@@ -309,7 +385,9 @@ impl Session {
             if state.player.is_some() {
                 return;
             }
+            let mixed = state.is_mixed();
             let packet = match content {
+                Content::Audio(_) if mixed => return,
                 Content::Audio(codec) => {
                     let mut payload = payload.to_vec();
                     codec.transcode(&mut payload, agreed.codec);
@@ -318,8 +396,12 @@ impl Session {
                 }
                 Content::Event => {
                     let Some(event_type) = agreed.event_type else { return };
-                    let samples = FRAME_SAMPLES as u32;
-                    state.outgoing.relay(header, event_type, samples).packet(payload)
+                    let header = if mixed {
+                        state.outgoing.insert(header, event_type)
+                    } else {
+                        state.outgoing.relay(header, event_type, FRAME_SAMPLES as u32)
+                    };
+                    header.packet(payload)
                 }
             };
             (packet, state.latched.unwrap_or(agreed.address))

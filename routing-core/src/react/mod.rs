@@ -1,6 +1,8 @@
 //! Outside work that follows from a fact: computed against the state right after its own event, run by
 //! the engine once the event is durable.
 
+mod monitor;
+
 use std::sync::Arc;
 
 use ledgerline_schemas::config::ActivityKind;
@@ -22,7 +24,7 @@ use ledgerline_schemas::id::{
 use crate::committed::Committed;
 use crate::effect::{Effect, PushName, ReleaseReason};
 use crate::state::State;
-use crate::state::interaction::{Interaction, LegPhase, MediaPhase, RunWait};
+use crate::state::interaction::{Interaction, MediaPhase, RunWait};
 
 /// The effects of a committed event; `state` is the state right after it. Imported history has none.
 #[must_use]
@@ -37,6 +39,9 @@ pub(crate) fn reactions(state: &State, event: &Event) -> Vec<Effect> {
                 interaction_id: it.interaction_id,
                 media_leg_id: it.media_leg_id,
             }]
+        }
+        Event::MediaLegDialled(it) if it.side == MediaSide::Supervisor => {
+            monitor::dial(state, it).into_iter().collect()
         }
         Event::MediaLegDialled(it) => dial(state, it),
         Event::MediaLegAnswered(it) => release_late(state, it),
@@ -106,6 +111,16 @@ pub(crate) fn reactions(state: &State, event: &Event) -> Vec<Effect> {
             let push = Push::new(PushName::AgentContactUnheld).leg(it.interaction_id, it.leg_id);
             push.to(state, it.agent_id)
         }
+        Event::MonitorStarted(it) => monitor::listens(state, it.interaction_id, it.monitor_id),
+        Event::MonitorSilenced(it) => {
+            monitor::listens(state, Some(it.interaction_id), it.monitor_id)
+        }
+        Event::MonitorWhispered(it) => monitor::listens(state, it.interaction_id, it.monitor_id),
+        Event::MonitorBargedIn(it) => monitor::listens(state, it.interaction_id, it.monitor_id),
+        Event::MonitorFailed(it) => {
+            monitor::over(state, Some(it.interaction_id), it.monitor_id, false)
+        }
+        Event::MonitorEnded(it) => monitor::over(state, it.interaction_id, it.monitor_id, true),
         Event::WrapUpStarted(it) => Push::new(PushName::AgentWrapup)
             .leg(it.interaction_id, it.leg_id)
             .to(state, it.agent_id),
@@ -205,6 +220,12 @@ fn dial(state: &State, it: &MediaLegDialled) -> Vec<Effect> {
 /// on the wire.
 fn release_late(state: &State, it: &MediaLegAnswered) -> Vec<Effect> {
     let interaction = state.interactions.get(&it.interaction_id);
+    if it.side == MediaSide::Supervisor {
+        let monitor = interaction.and_then(|found| found.monitors.get(&it.media_leg_id));
+        let over = monitor.is_some_and(|monitor| monitor.phase == MediaPhase::Releasing);
+        let release = over.then(|| monitor::release(it.interaction_id, it.media_leg_id));
+        return release.into_iter().collect();
+    }
     let media = interaction.and_then(|interaction| interaction.agent_media.get(&it.media_leg_id));
     let wanted = media.is_some_and(|media| media.phase != MediaPhase::Releasing);
     if it.side != MediaSide::Agent || wanted {
@@ -349,15 +370,14 @@ fn between(
     id: InteractionId,
     effect: impl FnOnce(InteractionId, MediaLegId, MediaLegId) -> Effect,
 ) -> Vec<Effect> {
-    let Some(interaction) = state.interactions.get(&id) else { return Vec::new() };
-    let agent = match interaction.leg.as_ref().map(|leg| &leg.phase) {
-        Some(LegPhase::Connected(connection)) => connection.media_leg_id,
-        _ => None,
-    };
-    match (interaction.customer_media(), agent) {
-        (Some(customer), Some(agent)) => vec![effect(id, customer, agent)],
-        _ => Vec::new(),
-    }
+    let media = state.interactions.get(&id).and_then(connected_media);
+    media.map(|(customer, agent)| effect(id, customer, agent)).into_iter().collect()
+}
+
+/// The media legs of customer and agent in a conversation.
+fn connected_media(interaction: &Interaction) -> Option<(MediaLegId, MediaLegId)> {
+    let agent = interaction.connection().and_then(|connection| connection.media_leg_id);
+    interaction.customer_media().zip(agent)
 }
 
 fn push_message(state: &State, it: &MessageReceived) -> Vec<Effect> {
