@@ -228,7 +228,9 @@ fn fitting_monitor(scenario: &Scenario) -> Vec<Command> {
     for n in 0..CUSTOMERS {
         let Some(interaction) = scenario.state.interaction(customer(n)) else { continue };
         if interaction.connection().is_some() && interaction.monitor().is_none() {
-            commands.extend(AGENTS.map(|(name, _)| listens(name, n, MODES[n as usize % 3])));
+            // Calls, and now and then a chat, which is refused.
+            let names = AGENTS.iter().take(if n % 2 == 0 { 3 } else { 1 });
+            commands.extend(names.map(|(name, _)| listens(name, n, MODES[(n as usize + 1) % 3])));
         }
         for (media_leg_id, monitor) in &interaction.monitors {
             let (interaction_id, media_leg_id) = (customer(n), *media_leg_id);
@@ -243,11 +245,14 @@ fn fitting_monitor(scenario: &Scenario) -> Vec<Command> {
                 sip_status: 486,
             };
             match monitor.phase {
-                MediaPhase::Ringing => commands.extend([answered.clone(), answered, failed]),
+                MediaPhase::Ringing => {
+                    commands.extend(vec![answered; 8]);
+                    commands.push(failed);
+                }
                 MediaPhase::Up => {
                     for (name, _) in AGENTS {
                         let own = monitor.supervisor_id == user(name);
-                        for mode in MODES.repeat(if own { 4 } else { 1 }) {
+                        for mode in MODES.repeat(if own { 8 } else { 1 }) {
                             commands.push(turns(name, n, mode));
                         }
                         commands.push(stops_listening(name, n));
