@@ -49,7 +49,7 @@ impl Jitter {
     }
 
     /// The next frame.
-    pub fn next(&mut self) -> Frame {
+    pub fn pull(&mut self) -> Frame {
         let mut frame = [0; FRAME_SAMPLES];
         self.running = (self.running || self.samples.len() >= PREFILL) && !self.samples.is_empty();
         if self.running {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn given(jitter: &mut Jitter, frames: usize) -> Vec<i16> {
-        (0..frames).map(|_| jitter.next()[FRAME_SAMPLES - 1]).collect()
+        (0..frames).map(|_| jitter.pull()[FRAME_SAMPLES - 1]).collect()
     }
 
     #[test]

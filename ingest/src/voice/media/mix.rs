@@ -128,7 +128,7 @@ impl Mix {
     pub(super) fn tick(&self) {
         let (mode, frames) = {
             let mut state = self.state();
-            (state.mode, state.inputs.each_mut().map(Jitter::next))
+            (state.mode, state.inputs.each_mut().map(Jitter::pull))
         };
         let sessions = [&self.customer, &self.agent, &self.supervisor].map(Weak::upgrade);
         let bridged = match &sessions {
