@@ -41,6 +41,7 @@ pub mod webhook;
 pub mod ws;
 
 mod cohort;
+pub mod row_arrow;
 mod row_json;
 
 pub use feed::{FeedSource, Follow, LiveState};
