@@ -51,8 +51,8 @@ cargo xtask <verb>
              the official Standard Webhooks libraries (Python, Node) verify what is sent; installs them:
              cargo xtask webhook-clients [--only python|node]
   realtime-clients
-             clients of real time (TypeScript in Node and Chromium, curl, a plain WebSocket) against its
-             doors; installs TypeScript: cargo xtask realtime-clients [--binary FILE]
+             clients of real time (TypeScript in Node and Chromium, graphql-ws, curl, a plain WebSocket) against
+             its doors; installs them: cargo xtask realtime-clients [--binary FILE]
   fluvio-suite
              the Fluvio carrier against a real SC and SPU, started from a fluvio-run program:
              cargo xtask fluvio-suite --fluvio-run FILE (or LEDGERLINE_FLUVIO_RUN); writes
