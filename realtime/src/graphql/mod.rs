@@ -55,7 +55,7 @@ enum Incoming {
     ConnectionInit { payload: Option<Json> },
     Ping { payload: Option<Json> },
     Pong {},
-    Subscribe { id: String, payload: Request },
+    Subscribe { id: String, payload: Box<Request> },
     Complete { id: String },
 }
 
@@ -172,7 +172,7 @@ impl Connection<'_> {
             Incoming::ConnectionInit { payload } => self.init(payload).await,
             Incoming::Ping { payload } => self.send(&Outgoing::Pong { payload }).await,
             Incoming::Pong {} => Ok(()),
-            Incoming::Subscribe { id, payload } => self.subscribe(id, payload).await,
+            Incoming::Subscribe { id, payload } => self.subscribe(id, *payload).await,
             Incoming::Complete { id } => {
                 self.streams.remove(&id);
                 Ok(())
