@@ -14,6 +14,8 @@ use ledgerline_access::{Refusal, Verifier, allows, bearer};
 use ledgerline_event_store::engine::Status;
 use ledgerline_event_store::{EmbeddedLog, EventReader as _};
 use ledgerline_ingest::engine::EngineHandle;
+use ledgerline_ingest::http::HttpListener;
+use ledgerline_ingest::http::listener::HANDSHAKE_TIME_MAX;
 use ledgerline_projections::Projections;
 use ledgerline_schemas::id::OrgId;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -21,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
@@ -108,7 +111,10 @@ pub(crate) struct Probes {
 
 impl Probes {
     /// Serves `GET /healthz` and `/readyz`.
-    pub(crate) async fn start(listen: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        listen: SocketAddr,
+        tls: Option<TlsAcceptor>,
+    ) -> Result<Self, Failure> {
         let listener = TcpListener::bind(listen)
             .await
             .map_err(|error| Failure::unavailable(format!("http.listen {listen}: {error}")))?;
@@ -124,6 +130,7 @@ impl Probes {
             .with_state(Arc::clone(&followed));
         let close = CancellationToken::new();
         let closed = close.clone().cancelled_owned();
+        let listener = HttpListener::new(listener, tls, HANDSHAKE_TIME_MAX);
         let task = tokio::spawn(async move {
             let serving = axum::serve(listener, router).with_graceful_shutdown(closed);
             if let Err(error) = serving.await {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::{Stream, StreamExt as _};
@@ -53,7 +53,8 @@ pub(crate) async fn discard(request: Request, next: Next) -> Response {
     let headers = request.headers();
     let is_empty = !headers.contains_key(header::TRANSFER_ENCODING)
         && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
-    if is_empty {
+    // A stream of HTTP/2 ends by itself, without the connection.
+    if is_empty || request.version() == Version::HTTP_2 {
         return next.run(request).await;
     }
     let slot = Slot::default();

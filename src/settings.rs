@@ -1,5 +1,7 @@
 //! The configuration file of `serve`. Unknown keys are refused; every key has a default.
 
+mod http;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use serde::Deserialize;
 
 use crate::engine::Engine;
 use crate::failure::Failure;
+pub(crate) use http::Http;
 
 /// Everything an operator may set.
 #[derive(Clone, Debug, Deserialize)]
@@ -127,14 +130,6 @@ pub(crate) struct Encryption {
     /// The log, tables and routing snapshots are encrypted with keys of their organization. Concerns files that are
     /// written from now on; absent: as it was at the last start, off in a new data directory.
     pub(crate) at_rest: Option<bool>,
-}
-
-/// The HTTP doors.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Http {
-    /// Address to listen at.
-    pub(crate) listen: SocketAddr,
 }
 
 /// The voice edge.
@@ -286,12 +281,6 @@ impl Storage {
     }
 }
 
-impl Default for Http {
-    fn default() -> Self {
-        Self { listen: loopback(8080) }
-    }
-}
-
 impl Default for Sip {
     fn default() -> Self {
         Self {
@@ -372,6 +361,7 @@ impl Settings {
         if self.organizations.is_empty() {
             return Err(Failure::config("organizations: name at least one"));
         }
+        self.http.check()?;
         if self.sql.certificate.is_some() != self.sql.private_key.is_some() {
             return Err(Failure::config("sql.certificate and sql.private_key go together"));
         }
@@ -466,6 +456,8 @@ mod tests {
         assert!(bad("[sip]\nrtp_ports = [9, 8]").contains("rtp_ports"));
         assert!(bad("[sip]\nallowed_sources = [\"x\"]").contains("allowed_sources"));
         assert!(bad("[engine]\nkind = \"fluvio\"").contains("engine.connection"));
+        assert!(bad("[http]\ncertificate = \"a.pem\"").contains("http.private_key"));
+        assert!(bad("[http]\nprivate_key = \"a.key\"").contains("http.certificate"));
         assert!(bad("[sql]\ncertificate = \"a.pem\"").contains("sql.private_key"));
         assert!(bad("[storage]\nkeep_local_days = 1").contains("storage.archive"));
         assert!(bad("[storage]\nsegment_bytes = 1").contains("storage.segment_bytes"));

@@ -11,7 +11,8 @@ use ledgerline_event_store::engine::{Mirror, Role};
 use ledgerline_event_store::kurrent;
 use ledgerline_event_store::{EmbeddedLog, EventReader as _};
 use ledgerline_ingest::engine::{EffectSinks, Engine, EngineHandle, Routed};
-use ledgerline_ingest::http::{Doors, Organization};
+use ledgerline_ingest::http::listener::HANDSHAKE_TIME_MAX;
+use ledgerline_ingest::http::{Doors, HttpListener, Organization};
 use ledgerline_ingest::voice::{self, VoiceDoor, VoiceServer};
 use ledgerline_projections::Projections;
 use ledgerline_realtime::webhook::{self, WebhookState};
@@ -48,6 +49,8 @@ use crate::webhooks;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Addresses {
     pub(crate) http: SocketAddr,
+    /// `http`, or `https` when the HTTP port speaks TLS.
+    pub(crate) http_scheme: &'static str,
     pub(crate) sip_udp: Option<SocketAddr>,
     pub(crate) sip_tcp: Option<SocketAddr>,
     pub(crate) sql: Option<SocketAddr>,
@@ -105,7 +108,11 @@ impl System {
         standby: bool,
     ) -> Result<Self, Failure> {
         let held = data.hold()?;
-        let probes = if standby { Some(Probes::start(settings.http.listen).await?) } else { None };
+        let tls = certificate::of_http(&settings.http)?;
+        let probes = match standby {
+            true => Some(Probes::start(settings.http.listen, tls.clone()).await?),
+            false => None,
+        };
         let archive = storage::open(data, settings.storage.archive.as_deref())?;
         let kek_folder = settings.keys.kek_folder.as_deref();
         at_rest::configure(data, settings.encryption.at_rest, kek_folder)?;
@@ -258,6 +265,7 @@ impl System {
             .layer(axum::middleware::from_fn(refused_body::discard));
         let addresses = Addresses {
             http: http.local_addr().map_err(Failure::software)?,
+            http_scheme: settings.http.scheme(),
             sip_udp: voice.as_ref().map(|server| server.udp_addr),
             sip_tcp: voice.as_ref().map(|server| server.tcp_addr),
             sql,
@@ -270,6 +278,7 @@ impl System {
                 .collect(),
         };
         let close = doors_close.clone();
+        let http = HttpListener::new(http, tls, HANDSHAKE_TIME_MAX);
         let http = tokio::spawn(async move {
             let serving = axum::serve(http, router)
                 .with_graceful_shutdown(async move { close.cancelled().await });

@@ -24,6 +24,7 @@ pub mod custody;
 mod describe;
 mod engine;
 mod error;
+mod extent;
 pub mod flight;
 pub mod format;
 pub mod functions;

@@ -210,6 +210,44 @@ async fn merged_files_tell_the_past_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_span_of_time_has_its_rows_wherever_it_begins_and_ends() {
+    for (flush_positions, merged) in [(16, false), (4, true)] {
+        let it = analyzed_with(flush_positions, merged).await;
+        // Of files that are within it, of others, of one cut at a position, and of memory. Event n is recorded at n seconds.
+        for (until, table) in [(60, "event_log"), (27, "as_of('event_log', 27)")] {
+            for from in [0_i64, 1, 4, 5, 16, 17, 18, 31, 33, 48, 49, 60, 61] {
+                for to in [1_i64, 5, 17, 18, 28, 32, 33, 49, 60, 61, 99] {
+                    let at = |second: i64| {
+                        let (minutes, seconds) = (second / 60, second % 60);
+                        format!("timestamptz '1970-01-01 00:{minutes:02}:{seconds:02}+00'")
+                    };
+                    let (since, before) = (at(from), at(to));
+                    let span = format!("recorded_at >= {since} and recorded_at < {before}");
+                    let (first, last) = (from.max(1), (to - 1).min(until));
+                    let (count, sum) = match last - first + 1 {
+                        count if count > 0 => (count, (first + last) * count / 2),
+                        _ => (0, 0),
+                    };
+                    // The questions are on the log as well.
+                    let of = |what: &str| {
+                        format!("select {what} from {table} where {span} and position <= 60")
+                    };
+                    let sums = it.ask(&of("count(*), coalesce(sum(position), 0)")).await;
+                    assert_eq!(sums, format!("{count},{sum}"), "{merged} {table} {from} {to}");
+                    assert_eq!(it.ask(&of("count(*)")).await, count.to_string());
+                }
+            }
+        }
+        // What a file has wholly is not compared.
+        let plan = "explain select position from event_log where recorded_at < timestamptz ";
+        let of_all = it.ask(&format!("{plan} '1970-01-01 01:00:00+00'")).await;
+        let of_some = it.ask(&format!("{plan} '1970-01-01 00:00:03+00'")).await;
+        assert!(!of_all.contains("predicate=recorded_at"), "{of_all}");
+        assert!(of_some.contains("predicate=recorded_at"), "{of_some}");
+    }
+}
+
+#[tokio::test]
 async fn past_and_present_meet_in_one_question() {
     let it = analyzed().await;
     let sql = "select (select count(*) from as_of('queue_leg', 20)), count(*) from queue_leg";

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use crate::change::ChangeBatch;
 
 /// Batches a subscriber may be behind before it has to start over with a snapshot.
-pub const FEED_BATCHES_MAX: usize = 256;
+pub const FEED_BATCHES_MAX: usize = 1_024;
 
 /// The feed has nothing more to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -29,6 +29,8 @@ use crate::upkeep::Upkeep;
 
 /// Events read at a time.
 const PAGE_EVENTS: usize = 512;
+/// While a snapshot is not due yet, events are folded this often: who follows the changes does not wait for snapshots.
+const FOLD_INTERVAL: Duration = Duration::from_millis(5);
 /// So many events behind, a snapshot is of the past whatever is done: getting on comes first.
 const FAR_BEHIND_EVENTS: u64 = 20_000;
 /// So many times rarer are snapshots then.
@@ -141,7 +143,7 @@ impl Runner {
                 if rest.is_zero() {
                     self.show()?;
                 } else if caught_up {
-                    self.shared.stop.wait(rest);
+                    self.shared.stop.wait(rest.min(FOLD_INTERVAL));
                 }
             } else if caught_up {
                 let (changed, stopped) =

@@ -9,6 +9,7 @@ use ledgerline_schemas::{Position, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::row_arrow::RowsArrow;
 use crate::row_json::RowsJson;
 
 /// Why a subscriber must drop its rows and subscribe again.
@@ -244,7 +245,25 @@ impl Frame<'_, RowsJson<'_>> {
         // Only maps with keys that are not text can fail, and there are none.
         let text = serde_json::to_string(self).unwrap_or_default();
         let token = self.token().map(str::to_owned);
-        Outgoing { kind: self.kind(), text, token, pushed: None }
+        Outgoing { kind: self.kind(), text, arrow: None, token, pushed: None }
+    }
+}
+
+impl Frame<'_, ()> {
+    /// Encodes the frame, with its rows as an Arrow stream. `None` when that cannot be.
+    pub(crate) fn encode_with(&self, rows: &RowsArrow<'_>) -> Option<Outgoing> {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        match rows.encode(&text) {
+            Ok(arrow) => {
+                let token = self.token().map(str::to_owned);
+                let (kind, arrow) = (self.kind(), Some(arrow));
+                Some(Outgoing { kind, text, arrow, token, pushed: None })
+            }
+            Err(error) => {
+                tracing::error!(%error, "rows cannot be written as Arrow");
+                None
+            }
+        }
     }
 }
 
@@ -255,6 +274,8 @@ pub struct Outgoing {
     pub kind: &'static str,
     /// JSON.
     pub text: String,
+    /// An Arrow IPC stream with the rows that are not in `text` then; it has `text` in it.
+    pub arrow: Option<Vec<u8>>,
     /// Its resume token, the event id of server-sent events.
     pub token: Option<String>,
     /// When the oldest change in it came in.

@@ -1,4 +1,5 @@
-//! Push: live datasets and the event stream over WebSocket and server-sent events, and webhooks.
+//! Push: live datasets and the event stream over WebSocket, server-sent events and GraphQL
+//! subscriptions, and webhooks.
 //!
 //! A subscriber gets a consistent snapshot at one log position and then deltas. Every frame says which
 //! positions it covers, so a subscriber's rows at position P can be compared with the SQL answer at P.
@@ -18,7 +19,7 @@
 //! the same frames and tables.
 //!
 //! [`live::LiveSubscription`] and [`session::Session`] do no input or output and read no clock; the
-//! transports in [`ws`] and [`sse`] drive them.
+//! transports in [`ws`], [`sse`] and `graphql` drive them.
 
 pub mod alerts;
 pub mod client;
@@ -34,6 +35,7 @@ pub mod publish;
 pub mod query;
 pub mod request;
 pub mod resume;
+pub mod row_arrow;
 pub mod session;
 pub mod sse;
 pub mod state;
@@ -41,6 +43,7 @@ pub mod webhook;
 pub mod ws;
 
 mod cohort;
+mod graphql;
 mod row_json;
 
 pub use feed::{FeedSource, Follow, LiveState};

@@ -17,7 +17,9 @@ use crate::frame::{Frame, Outgoing, ResyncReason, names};
 use crate::hub::{Hub, Lost};
 use crate::limits::Limits;
 use crate::query::{Hash, Query};
+use crate::request::Format;
 use crate::resume::{Resume, ResumeKey};
+use crate::row_arrow::RowsArrow;
 use crate::row_json::RowsJson;
 
 /// Signs the tokens of one subscription.
@@ -97,6 +99,7 @@ enum Phase {
 pub struct LiveSubscription {
     id: String,
     query: Query,
+    format: Format,
     cohort: Arc<Cohort>,
     signer: Signer,
     epoch: u64,
@@ -142,6 +145,7 @@ impl LiveSubscription {
             id,
             cohort: hub.cohort(&query),
             query,
+            format: Format::Json,
             signer,
             epoch,
             phase,
@@ -153,6 +157,12 @@ impl LiveSubscription {
             // At once: it tells a resumed subscriber that it was.
             next_progress_ms: now_ms,
         })
+    }
+
+    /// The same with its rows written so.
+    #[must_use]
+    pub fn in_format(self, format: Format) -> Self {
+        Self { format, ..self }
     }
 
     /// Takes in what the hub has beyond what was taken in before.
@@ -290,7 +300,9 @@ impl LiveSubscription {
         }
         let full = page.len() >= limits.snapshot_rows.max(1);
         self.phase = if full { Phase::Rows { rows, after: last } } else { Phase::End };
-        Frame::Rows { id: self.id(), rows: self.rows(&self.query.columns, &page) }.encode()
+        self.in_arrow(&Frame::Rows { id: self.id(), rows: () }, &page, &[]).unwrap_or_else(|| {
+            Frame::Rows { id: self.id(), rows: self.rows(&self.query.columns, &page) }.encode()
+        })
     }
 
     fn end_frame(&mut self, time: Timestamp) -> Outgoing {
@@ -310,16 +322,15 @@ impl LiveSubscription {
                 Pending { before: None, after: None } => {}
             }
         }
-        let keys = self.query.key_columns();
-        let frame = Frame::Delta {
-            id: self.id(),
-            from,
-            to: self.sent,
-            upserts: self.rows(&self.query.columns, &upserts),
-            deletes: self.rows(&keys, &deletes),
-            token: token.into(),
-        };
-        let encoded = frame.encode();
+        let (id, to) = (self.id(), self.sent);
+        let bare = Frame::Delta { id, from, to, upserts: (), deletes: (), token: (&*token).into() };
+        let encoded = self.in_arrow(&bare, &upserts, &deletes).unwrap_or_else(|| {
+            let keys = self.query.key_columns();
+            let upserts = self.rows(&self.query.columns, &upserts);
+            let deletes = self.rows(&keys, &deletes);
+            let id = self.id();
+            Frame::Delta { id, from, to, upserts, deletes, token: (&*token).into() }.encode()
+        });
         Outgoing { pushed: self.pushed.take(), ..encoded }
     }
 
@@ -330,6 +341,19 @@ impl LiveSubscription {
         }
         let token = self.signer.token(self.epoch, self.sent, time);
         Frame::Progress { id: self.id(), position: self.sent, time, token: token.into() }.encode()
+    }
+
+    /// The frame with rows as Arrow, if that was asked for.
+    fn in_arrow(
+        &self,
+        frame: &Frame<'_, ()>,
+        upserts: &[Row],
+        deletes: &[Row],
+    ) -> Option<Outgoing> {
+        let (table, columns) = (self.query.table, &*self.query.columns);
+        let rows = RowsArrow { table, columns, upserts, deletes };
+        // Should Arrow fail there is JSON, which every subscriber reads: nothing is left out.
+        if self.format == Format::Arrow { frame.encode_with(&rows) } else { None }
     }
 
     fn id(&self) -> Cow<'_, str> {

@@ -3,7 +3,7 @@
 
 use ledgerline_schemas::Position;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 /// Longest name a client may give a subscription, bytes.
@@ -36,6 +36,18 @@ pub enum Request {
     Ping,
 }
 
+/// How rows are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// In the frame, as JSON.
+    #[default]
+    Json,
+    /// As an Arrow IPC stream in a binary message, whose schema has the frame in its metadata (`ledgerline.frame`); the
+    /// column `_deleted` says which rows are gone. Frames without rows stay text.
+    Arrow,
+}
+
 /// What to subscribe to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Subscribe {
@@ -52,6 +64,9 @@ pub struct Subscribe {
     /// Most deltas a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_hz: Option<f64>,
+    /// How rows are written: as JSON when absent. WebSocket and live tables only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
     /// The last token received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
@@ -127,6 +142,7 @@ impl Fields {
             filter: self.map.remove("filter").unwrap_or_default(),
             columns: self.texts("columns")?,
             max_hz: self.number("max_hz")?,
+            format: self.format()?,
             resume: self.optional_text("resume")?,
             after: self.position("after")?,
         })
@@ -153,6 +169,13 @@ impl Fields {
         serde_json::from_value(value)
             .map(Some)
             .map_err(|_| format!("field '{name}' must be a list of texts"))
+    }
+
+    fn format(&mut self) -> Result<Option<Format>, String> {
+        let Some(value) = self.take("format") else { return Ok(None) };
+        serde_json::from_value(value)
+            .map(Some)
+            .map_err(|_| "field 'format' must be 'json' or 'arrow'".to_owned())
     }
 
     fn number(&mut self, name: &str) -> Result<Option<f64>, String> {

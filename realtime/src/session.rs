@@ -22,7 +22,7 @@ use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::live::{LiveSubscription, Signer};
 use crate::query::{Query, hash, policy_hash};
-use crate::request::{Request, RequestError, Subscribe};
+use crate::request::{Format, Request, RequestError, Subscribe};
 use crate::resume::ResumeKey;
 use crate::row_json::RowsJson;
 
@@ -250,8 +250,9 @@ impl Session {
             .map_err(|error| bad(&error.to_string()))?;
         let signer = self.signer(query.hash(&self.principal), &rights);
         let resume = wanted.resume.as_deref();
+        let format = wanted.format.unwrap_or_default();
         LiveSubscription::begin(wanted.id, query, signer, resume, hub, now.ms, now.time)
-            .map(|live| Subscription::Live(Box::new(live)))
+            .map(|live| Subscription::Live(Box::new(live.in_format(format))))
             .map_err(Refusal::Resync)
     }
 
@@ -266,6 +267,9 @@ impl Session {
             let message = "field 'dataset': the event stream is not offered".to_owned();
             Refusal::Error(ErrorCode::UnknownDataset, message)
         })?;
+        if wanted.format == Some(Format::Arrow) {
+            return Err(bad("field 'format': events are written as JSON only"));
+        }
         if wanted.columns.is_some() || wanted.max_hz.is_some() {
             return Err(bad("fields 'columns' and 'max_hz' are for live datasets only"));
         }

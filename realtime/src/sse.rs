@@ -30,6 +30,7 @@ pub(crate) struct Parameters {
     filter: Option<String>,
     columns: Option<String>,
     max_hz: Option<f64>,
+    format: Option<String>,
     after: Option<u64>,
     access_token: Option<String>,
 }
@@ -88,6 +89,9 @@ fn subscription(parameters: Parameters) -> Result<Subscribe, &'static str> {
         None | Some("") => Json::Null,
         Some(text) => serde_json::from_str(text).map_err(|_| "field 'filter' is not JSON")?,
     };
+    if parameters.format.is_some_and(|format| format != "json") {
+        return Err("field 'format': server-sent events are text, so it must be 'json'");
+    }
     let columns = parameters.columns.filter(|text| !text.is_empty());
     Ok(Subscribe {
         id: "sse".to_owned(),
@@ -95,6 +99,7 @@ fn subscription(parameters: Parameters) -> Result<Subscribe, &'static str> {
         filter,
         columns: columns.map(|text| text.split(',').map(str::to_owned).collect()),
         max_hz: parameters.max_hz,
+        format: None,
         resume: None,
         after: parameters.after.map(Position),
     })

@@ -23,7 +23,7 @@ use crate::hub::{Head, Hub};
 use crate::limits::Limits;
 use crate::resume::ResumeKey;
 use crate::session::{Now, Organization, Session, Wake};
-use crate::{sse, ws};
+use crate::{graphql, sse, ws};
 
 /// Real time cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub(crate) struct Inner {
     pub(crate) connections: Arc<Semaphore>,
     key: ResumeKey,
     organizations: RwLock<BTreeMap<OrgId, Served>>,
-    shut_down: watch::Sender<bool>,
+    pub(crate) shut_down: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -61,10 +61,16 @@ impl Drop for Served {
     }
 }
 
-/// The routes: `GET /v1/realtime` (WebSocket) and `GET /v1/realtime/sse`.
+/// The routes: `GET /v1/realtime` (WebSocket), `GET /v1/realtime/graphql` (WebSocket, GraphQL subscriptions; `POST` for
+/// questions about their schema) and `GET /v1/realtime/sse`.
 pub fn router(state: RealtimeState) -> Router {
     Router::new()
-        .route("/v1/realtime", get(ws::upgrade))
+        // Over HTTP/2 a WebSocket begins with CONNECT.
+        .route("/v1/realtime", get(ws::upgrade).connect(ws::upgrade))
+        .route(
+            "/v1/realtime/graphql",
+            get(graphql::upgrade).connect(graphql::upgrade).post(graphql::ask),
+        )
         .route("/v1/realtime/sse", get(sse::stream))
         .with_state(state)
 }

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use crate::frame::{ErrorCode, Frame, ResyncReason};
+use crate::frame::{ErrorCode, Frame, Outgoing, ResyncReason};
 use crate::request::Request;
 use crate::session::{Session, Wake};
 use crate::state::{Clock, RealtimeState, Verified, Watches, Woken, count, refuse, refuse_token};
@@ -33,6 +33,9 @@ pub const CLOSE_SLOW: u16 = 4408;
 const CLOSE_GOING_AWAY: u16 = 1001;
 const CLOSE_PROTOCOL: u16 = 1002;
 const CLOSE_TOO_LARGE: u16 = 1009;
+/// Bytes that are read at a time. The library writes zeros over all of them before every read and keeps them for as
+/// long as the connection: its own 128 KiB are most of what a subscriber costs.
+const READ_BYTES: usize = 4 * 1_024;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Parameters {
@@ -42,7 +45,7 @@ pub(crate) struct Parameters {
 /// How a connection ends: last frames, then a close frame.
 #[derive(Debug)]
 struct Ending {
-    frames: Vec<String>,
+    frames: Vec<Message>,
     code: u16,
     reason: &'static str,
 }
@@ -74,6 +77,7 @@ pub(crate) async fn upgrade(
     // Up to the hard limit a frame is read and refused with an explanation; beyond it, unread.
     let hard = state.inner.limits.request_bytes.saturating_mul(4);
     socket
+        .read_buffer_size(READ_BYTES)
         .max_message_size(hard)
         .max_frame_size(hard)
         .on_upgrade(move |socket| serve(socket, state, verified, permit))
@@ -156,7 +160,7 @@ enum Step {
 struct Connection {
     session: Session,
     watches: Watches,
-    frames: mpsc::Sender<String>,
+    frames: mpsc::Sender<Message>,
     clock: Clock,
     expires: Instant,
     /// Since when the client takes no frames.
@@ -227,7 +231,7 @@ impl Connection {
                         return true;
                     };
                     count(&frame);
-                    room.send(frame.text);
+                    room.send(encoded(frame));
                 }
                 Err(TrySendError::Full(())) => {
                     self.blocked.get_or_insert_with(Instant::now);
@@ -247,7 +251,7 @@ impl Connection {
                 let code = ErrorCode::TooLarge;
                 let frame = Frame::Error { id: None, code, message: message.into() }.encode();
                 let ending = Ending::new(CLOSE_TOO_LARGE, "a frame is too large");
-                Some(Some(Ending { frames: vec![frame.text], ..ending }))
+                Some(Some(Ending { frames: vec![encoded(frame)], ..ending }))
             }
             Message::Text(text) => {
                 self.session.handle(&text, self.clock.now());
@@ -267,9 +271,16 @@ impl Connection {
         let mut frames = Vec::new();
         while let Some(frame) = self.session.next_frame(self.clock.now()) {
             count(&frame);
-            frames.push(frame.text);
+            frames.push(encoded(frame));
         }
         Ending { frames, ..Ending::new(CLOSE_SLOW, "frames were not taken in time") }
+    }
+}
+
+fn encoded(frame: Outgoing) -> Message {
+    match frame.arrow {
+        Some(arrow) => Message::Binary(arrow.into()),
+        None => Message::Text(frame.text.into()),
     }
 }
 
@@ -283,7 +294,7 @@ async fn sleep_until(at: Option<Instant>) {
 /// Writes frames until told how to end. A client that stalls holds up this task alone.
 async fn write(
     mut sink: SplitSink<WebSocket, Message>,
-    mut queue: mpsc::Receiver<String>,
+    mut queue: mpsc::Receiver<Message>,
     mut finish: oneshot::Receiver<Ending>,
     close_within: Duration,
 ) {
@@ -299,7 +310,7 @@ async fn write(
         tokio::select! {
             biased;
             ending = &mut finish => break ending.ok(),
-            sent = sink.send(Message::Text(frame.into())) => if sent.is_err() {
+            sent = sink.send(frame) => if sent.is_err() {
                 return;
             },
         }
@@ -308,7 +319,7 @@ async fn write(
     let close = ending.close_message();
     let last = async {
         for frame in ending.frames {
-            sink.send(Message::Text(frame.into())).await?;
+            sink.send(frame).await?;
         }
         sink.send(close).await?;
         sink.close().await

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use ledgerline_realtime::publish::documents;
-use ledgerline_realtime::request::{Request, Subscribe};
+use ledgerline_realtime::request::{Format, Request, Subscribe};
 use ledgerline_schemas::Position;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -59,7 +59,10 @@ fn request() -> impl Strategy<Value = Request> {
         (text(), text()),
         prop_oneof![Just(Json::Null), text().prop_map(|it| json!({"queue_name": it}))],
         prop::option::of(prop::collection::vec(text(), 0..3)),
-        prop::option::of((1_u32..400).prop_map(|eighths| f64::from(eighths) / 8.0)),
+        (
+            prop::option::of((1_u32..400).prop_map(|eighths| f64::from(eighths) / 8.0)),
+            prop::option::of(prop_oneof![Just(Format::Json), Just(Format::Arrow)]),
+        ),
         prop::option::of(text()),
         prop::option::of(any::<u64>().prop_map(Position)),
     );
@@ -69,8 +72,17 @@ fn request() -> impl Strategy<Value = Request> {
             .prop_map(|(id, position)| Request::Ack { id, position: Position(position) }),
         text().prop_map(|id| Request::Unsubscribe { id }),
         Just(Request::Ping),
-        subscribe.prop_map(|((id, dataset), filter, columns, max_hz, resume, after)| {
-            Request::Subscribe(Subscribe { id, dataset, filter, columns, max_hz, resume, after })
+        subscribe.prop_map(|((id, dataset), filter, columns, (max_hz, format), resume, after)| {
+            Request::Subscribe(Subscribe {
+                id,
+                dataset,
+                filter,
+                columns,
+                max_hz,
+                format,
+                resume,
+                after,
+            })
         }),
     ]
 }

@@ -165,6 +165,7 @@ async fn refusals_are_answers_of_http() {
         ("dataset=queue_live&filter=x", &good, 400, "field 'filter'"),
         ("dataset=queue_live&columns=x", &good, 400, "no such column 'x'"),
         ("dataset=queue_live&max_hz=99", &good, 400, "field 'max_hz'"),
+        ("dataset=queue_live&format=arrow", &good, 400, "field 'format'"),
     ] {
         let response = server.get(query, token, None).await;
         assert_eq!(response.status(), status, "{query}");

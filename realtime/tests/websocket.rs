@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod arrow;
 mod common;
 mod doors;
 
@@ -43,6 +44,36 @@ async fn each_organization_gets_its_own_rows() {
     };
     assert_eq!(seen(&replicas[0]), [("sales".to_owned(), 4)]);
     assert_eq!(seen(&replicas[1]), [("refunds".to_owned(), 1), ("support".to_owned(), 8)]);
+}
+
+#[tokio::test]
+async fn rows_come_as_arrow_to_who_asks_for_it() {
+    let server = Server::start(Limits::default()).await;
+    server.feeds[0].set("sales", 3);
+    let mut client = server.client(ORG_A, Role::Supervisor).await;
+    let mut wanted = subscribe("q", "queue_live");
+    (wanted["format"], wanted["columns"]) = (json!("arrow"), json!(["waiting", "longest_since"]));
+    client.send(wanted).await;
+    assert_eq!(client.frame().await["type"], "snapshot_begin");
+    let rows = arrow::frame_of(&client.binary().await, &QUEUE_LIVE);
+    let longest = Timestamp::from_micros(1_800_000_000_000_003);
+    let row = json!({"queue_id": "sales", "waiting": 3, "longest_since": longest});
+    assert_eq!(rows, json!({"type": "rows", "id": "q", "rows": [row]}));
+    assert_eq!(client.frame().await["type"], "snapshot_end");
+    server.feeds[0].set("sales", 0);
+    let delta = arrow::frame_of(&client.binary().await, &QUEUE_LIVE);
+    let row = json!({"queue_id": "sales", "waiting": 0, "longest_since": null});
+    assert_eq!((&delta["upserts"], &delta["deletes"]), (&json!([row]), &json!([])));
+    assert_eq!((&delta["from"], &delta["to"]), (&json!(1), &json!(2)));
+    server.feeds[0].fold(vec![Some((&QUEUE_LIVE, "sales".to_owned(), None))]);
+    let delta = arrow::frame_of(&client.binary().await, &QUEUE_LIVE);
+    assert_eq!(delta["deletes"], json!([{"queue_id": "sales"}]));
+    // Events have no columns.
+    let mut wanted = subscribe("e", "events");
+    (wanted["format"], wanted["max_hz"]) = (json!("arrow"), Json::Null);
+    client.send(wanted).await;
+    let error = client.answer().await;
+    assert!(error["message"].as_str().unwrap().starts_with("field 'format'"), "{error}");
 }
 
 #[tokio::test]
@@ -134,6 +165,7 @@ async fn mistakes_are_named_and_end_nothing() {
         (with("columns", json!("waiting")), "bad_request", "field 'columns'"),
         (with("max_hz", json!(0)), "bad_request", "field 'max_hz'"),
         (with("max_hz", json!("fast")), "bad_request", "field 'max_hz'"),
+        (with("format", json!("csv")), "bad_request", "field 'format'"),
         (json!({"type": "unsubscribe", "id": "z"}), "unknown_subscription", "'z'"),
         (json!({"type": "ack", "id": "z", "position": 1}), "unknown_subscription", "'z'"),
     ];

@@ -89,7 +89,7 @@ pub(crate) async fn stop_asked() {
 
 /// Prints where the system listens.
 pub(crate) fn announce(addresses: &Addresses) {
-    say(&format!("HTTP, WebSocket   http://{}", addresses.http));
+    say(&format!("HTTP, WebSocket   {}://{}", addresses.http_scheme, addresses.http));
     if let (Some(udp), Some(tcp)) = (addresses.sip_udp, addresses.sip_tcp) {
         say(&format!("SIP               {udp}/udp {tcp}/tcp"));
     }

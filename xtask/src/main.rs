@@ -12,6 +12,7 @@ mod realtime_clients;
 mod run;
 mod s3;
 mod scale_bench;
+mod scale_out;
 mod sql_clients;
 mod verbs;
 mod webhook_clients;
@@ -51,8 +52,8 @@ cargo xtask <verb>
              the official Standard Webhooks libraries (Python, Node) verify what is sent; installs them:
              cargo xtask webhook-clients [--only python|node]
   realtime-clients
-             clients of real time (TypeScript in Node and Chromium, curl, a plain WebSocket) against its
-             doors; installs TypeScript: cargo xtask realtime-clients [--binary FILE]
+             clients of real time (TypeScript in Node and Chromium, graphql-ws, curl, a plain WebSocket) against
+             its doors; installs them: cargo xtask realtime-clients [--binary FILE]
   fluvio-suite
              the Fluvio carrier against a real SC and SPU, started from a fluvio-run program:
              cargo xtask fluvio-suite --fluvio-run FILE (or LEDGERLINE_FLUVIO_RUN); writes
@@ -65,6 +66,8 @@ cargo xtask <verb>
   postgresql-goldens
              asks a real PostgreSQL, which it starts, what our answers are compared with; writes
              tests/clients/sql/goldens/answers.jsonl
+  scale-out  a Ballista cluster and DuckDB over tables published to an S3-compatible store, against our
+             own answers; installs them: cargo xtask scale-out [--binary FILE, built with the feature s3]
   s3         archive, backup and restore against an S3-compatible server, which it installs
   demo-check the demo of the README, 60 seconds at 120 calls a minute
 ";
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         "realtime-clients" => realtime_clients::realtime_clients(&rest),
         "fluvio-suite" => fluvio_suite::fluvio_suite(&rest),
         "s3" => s3::s3(),
+        "scale-out" => scale_out::scale_out(&rest),
         "clients" => sql_clients::clients(&rest),
         "sqllogictest" => sql_clients::sqllogictest(&rest),
         "postgresql-goldens" => sql_clients::goldens(),

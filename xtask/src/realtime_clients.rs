@@ -1,7 +1,8 @@
 //! Clients of real time against its own doors: `cargo xtask realtime-clients`.
 //!
 //! The package in `clients/typescript` is type-checked, packed as it would be published, and followed from there in
-//! Node and in headless Chromium; beside it curl and a plain WebSocket. Connections are cut in the middle.
+//! Node and in headless Chromium; beside it graphql-ws, curl and a plain WebSocket. Connections are cut in the middle.
+//! Chromium also holds more streams at once over HTTP/2 with TLS than it opens connections over HTTP/1.1.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -59,6 +60,7 @@ pub(crate) fn realtime_clients(arguments: &[String]) -> Result<(), String> {
     copy(&root().join("tests/clients/realtime"), &checks)?;
     let archive = pack(&package)?;
     let archive = archive.to_string_lossy();
+    npm(&checks, &["ci", "--prefer-offline"])?;
     npm(&checks, &["install", "--no-save", "--no-package-lock", &archive])?;
     let mut types = Command::new(package.join("node_modules/.bin/tsc"));
     types.args(["-p", "tsconfig.json"]).current_dir(&checks);
@@ -92,7 +94,7 @@ fn follow(center: &Path, checks: &Path) -> Result<(), String> {
             "── Chromium is not installed (apt-get install chromium): the browser's part is left out",
         ),
     }
-    step_with(node, "curl, a plain WebSocket, Node, Chromium")
+    step_with(node, "curl, a plain WebSocket, graphql-ws, Node, Chromium")
 }
 
 fn npm(folder: &Path, arguments: &[&str]) -> Result<(), String> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! scale generate --data DIR [--rows N] [--seed N]
-//! scale ask      --data DIR --answers DIR [--rounds N] [--clients N] [--memory-mb N]
+//! scale ask      --data DIR --answers DIR [--rounds N] [--clients N] [--memory-mb N] [--only q03]
 //! scale report   --data DIR --answers DIR
 //! ```
 
@@ -22,11 +22,12 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
         let mut options = BTreeMap::new();
         while let Some(name) = arguments.next() {
-            let known = ["data", "answers", "rows", "seed", "rounds", "clients", "memory-mb"];
+            let known =
+                ["data", "answers", "rows", "seed", "rounds", "clients", "memory-mb", "only"];
             let name =
                 name.strip_prefix("--").filter(|name| known.contains(name)).map(str::to_owned);
             let name = name.ok_or(
-                "options are --data, --answers, --rows, --seed, --rounds, --clients, --memory-mb",
+                "options are --data, --answers, --rows, --seed, --rounds, --clients, --memory-mb, --only",
             )?;
             let value = arguments.next().ok_or_else(|| format!("--{name} needs a value"))?;
             options.insert(name, value);
@@ -68,7 +69,9 @@ fn main() -> Result<(), Failure> {
             let state = ask::open(&data, ask::limits(memory))?;
             let about: About = serde_json::from_slice(&std::fs::read(data.join(ABOUT))?)?;
             let queries = (Path::new(QUERIES), about.interaction);
-            let mut run = runtime.block_on(ask::one_by_one(&state, queries, &answers, rounds))?;
+            let only = options.0.get("only").map(String::as_str);
+            let asked = ask::one_by_one(&state, queries, &answers, rounds, only);
+            let mut run = runtime.block_on(asked)?;
             if clients > 0 {
                 run.mixed = Some(runtime.block_on(ask::mixed(&state, queries, clients))?);
             }

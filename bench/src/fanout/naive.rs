@@ -69,7 +69,8 @@ async fn upgrade(
     State(sender): State<broadcast::Sender<Change>>,
     socket: WebSocketUpgrade,
 ) -> Response {
-    socket.on_upgrade(move |socket| serve(socket, sender))
+    // As ours: the library's own buffer is most of what a connection costs.
+    socket.read_buffer_size(4 * 1_024).on_upgrade(move |socket| serve(socket, sender))
 }
 
 async fn serve(mut socket: WebSocket, sender: broadcast::Sender<Change>) {

@@ -171,7 +171,7 @@ pub async fn ask(state: &AnalyzerState, sql: &str) -> Result<Vec<RecordBatch>, F
     Ok(batches)
 }
 
-/// Asks every question so many times; keeps the answers as `NAME.ledgerline.csv`.
+/// Asks every question, or one of them, so many times; keeps the answers as `NAME.ledgerline.csv`.
 ///
 /// # Errors
 /// If a question is not answered.
@@ -180,13 +180,17 @@ pub async fn one_by_one(
     (queries, interaction): (&Path, Uuid),
     answers: &Path,
     rounds: usize,
+    only: Option<&str>,
 ) -> Result<Run, Failure> {
     let mut run = Run {
         engine: ENGINE.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Run::default()
     };
-    for name in NAMES {
+    if let Some(name) = only.filter(|name| !NAMES.contains(name)) {
+        return Err(format!("--only {name}: there are {}", NAMES.join(", ")).into());
+    }
+    for name in NAMES.into_iter().filter(|name| only.is_none_or(|only| only == *name)) {
         let sql = text(queries, name, ENGINE, interaction)?;
         let mut timed = Timed::default();
         for round in 0..rounds {

@@ -167,6 +167,9 @@ export type ServerFrame =
   | PongFrame
   | ErrorFrame;
 
+/** How rows are written. */
+export type Format = "json" | "arrow";
+
 /** Shows a token; the first frame of a connection opened without one. */
 export interface AuthFrame {
   /** The token. */
@@ -184,6 +187,8 @@ export interface SubscribeFrame {
   dataset: string;
   /** Which rows, or which events; all when absent. */
   filter?: unknown;
+  /** How rows are written: as JSON when absent. WebSocket and live tables only. */
+  format?: Format | null;
   /** The client's name for it, unique in the connection: 1 to 64 bytes. */
   id: string;
   /** Most deltas a second. */

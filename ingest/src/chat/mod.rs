@@ -29,5 +29,6 @@ use crate::http::Doors;
 pub fn routes() -> Router<Arc<Doors>> {
     Router::new()
         .route("/v1/chats", post(start::start))
-        .route("/v1/chats/{id}/socket", get(socket::socket))
+        // Over HTTP/2 a WebSocket begins with CONNECT.
+        .route("/v1/chats/{id}/socket", get(socket::socket).connect(socket::socket))
 }

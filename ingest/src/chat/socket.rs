@@ -22,6 +22,8 @@ use crate::http::problem::Problem;
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// Longest frame, bytes: a message of the longest text with every character escaped, and its envelope.
 const FRAME_BYTES_MAX: usize = 6 * MESSAGE_BYTES_MAX + 1024;
+/// Bytes that are read at a time: kept for as long as the connection, and overwritten with zeros before every read.
+const READ_BYTES: usize = 2 << 10;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +41,7 @@ pub(super) async fn socket(
     let organization = let_in(&doors, interaction_id, &query.token)?;
     let attached = organization.chats.attach(interaction_id).await?;
     // A message of one frame is checked against the frame's limit only.
+    let upgrade = upgrade.read_buffer_size(READ_BYTES);
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |mut socket| async move {
         metrics::gauge!("ledgerline_chat_sockets").increment(1.0);

@@ -29,7 +29,11 @@ pub fn routes() -> Router<Arc<Doors>> {
         .route("/v1/agents/reload", post(session::reload))
         .route("/v1/agents/session/state", put(session::set_state))
         .route("/v1/agents/profile", get(profile::profile))
-        .route("/v1/agents/notifications", get(notifications::notifications))
+        // Over HTTP/2 a WebSocket begins with CONNECT.
+        .route(
+            "/v1/agents/notifications",
+            get(notifications::notifications).connect(notifications::notifications),
+        )
         .route("/v1/tasks/{id}/accept", post(task::accept))
         .route("/v1/tasks/{id}/reject", post(task::reject))
         .route("/v1/tasks/{id}/hold", post(task::hold))

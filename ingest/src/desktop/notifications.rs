@@ -55,6 +55,8 @@ pub(super) async fn notifications(
     let agent_id = caller.agent()?;
     let after = query.after.as_deref().map(parse_after).transpose()?;
     let lifetime = Duration::from_secs(caller.expires_s.saturating_sub(doors.verifier().now_s()));
+    // As much is kept for as long as the connection, and zeros are written over it before every read.
+    let upgrade = upgrade.read_buffer_size(FRAME_BYTES_MAX);
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
         metrics::gauge!("ledgerline_desktop_sockets").increment(1.0);

@@ -1,4 +1,4 @@
-//! What the HTTP edges share: the port to the engine, who asks, bodies, problems, measuring.
+//! What the HTTP edges share: connections, the port to the engine, who asks, bodies, problems, measuring.
 //!
 //! The edges themselves are [`crate::desktop`], [`crate::supervisor`], [`crate::chat`], [`crate::admin`] and
 //! [`crate::privacy`]; [`router`] puts them together. Nothing here decides about interactions: an edge makes a command and the core decides.
@@ -7,6 +7,7 @@ pub mod body;
 pub mod caller;
 pub mod doors;
 mod engine;
+pub mod listener;
 mod observe;
 pub mod params;
 pub mod port;
@@ -19,6 +20,7 @@ use axum::Router;
 
 pub use caller::Caller;
 pub use doors::{Doors, Organization};
+pub use listener::HttpListener;
 pub use problem::Problem;
 
 /// All HTTP doors of the ingest side: desktop, supervisors, chat, administration and data protection.

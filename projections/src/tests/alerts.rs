@@ -2,10 +2,12 @@
 
 use ledgerline_schemas::config::EntityKind;
 use ledgerline_schemas::config::alert_rule::{AlertComparison, AlertSeverity, DATASETS};
+use ledgerline_schemas::event::agent::AgentStateName;
 use ledgerline_schemas::event::alert::{AlertCleared, AlertFired, AlertPlace};
 use ledgerline_schemas::id::{AlertId, EntityId, QueueId, TeamId};
 use ledgerline_schemas::{Position, Timestamp};
 
+use crate::column::Stage;
 use crate::table::ColumnType;
 use crate::tables;
 use crate::tests::call::{SALES, TEAM};
@@ -100,6 +102,26 @@ fn rules_know_the_columns_of_the_live_tables() {
         let mut places: Vec<&str> = ["queue_id", "entry_point_id", "team_id", "site_id"].into();
         places.retain(|name| def.column(name).is_some());
         assert_eq!(dataset.places, places, "{}", def.name);
+        assert_eq!(!dataset.states.is_empty(), def.column("state").is_some(), "{}", def.name);
     }
+    use AgentStateName::{Available, Idle, LoggedOut, NotResponding};
+    let of_agents = [Available, Idle, LoggedOut, NotResponding].map(AgentStateName::name);
+    let states = |name| DATASETS.iter().find(|it| it.name == name).map(|it| it.states);
+    assert_eq!(states("agent_live"), Some(&of_agents[..]));
+    // Of an interaction that has ended there is no row.
+    let of_interactions = [
+        Stage::Conference,
+        Stage::Connected,
+        Stage::Consulting,
+        Stage::Disconnected,
+        Stage::Hold,
+        Stage::Ivr,
+        Stage::New,
+        Stage::Offered,
+        Stage::PostCall,
+        Stage::Queued,
+        Stage::Wrapup,
+    ];
+    assert_eq!(states("interaction_live"), Some(&of_interactions.map(Stage::name)[..]));
     assert_eq!(EntityKind::parse("alert_rule"), Some(EntityKind::AlertRule));
 }

@@ -16,7 +16,7 @@ pub(super) struct Rule {
     pub(super) says: AlertRule,
     pub(super) table: &'static TableDef,
     figure: Figure,
-    /// Columns of which the row has to name one of these.
+    /// Columns of which the row has to say one of these.
     only: Vec<(usize, BTreeSet<Arc<str>>)>,
 }
 
@@ -35,6 +35,9 @@ impl Rule {
             if !ids.is_empty() {
                 only.push((table.column(column)?, ids));
             }
+        }
+        if !says.states.is_empty() {
+            only.push((table.column("state")?, ids(&says.states)));
         }
         Some(Self { says: says.clone(), table, figure, only })
     }

@@ -45,7 +45,7 @@ pub(super) fn document() -> String {
             "realtime": {
                 "address": "/v1/realtime",
                 "title": "WebSocket",
-                "description": "Several subscriptions a connection. Frames are JSON text. The token comes in the Authorization header, in the query, or in the first frame within 10 s.",
+                "description": "Several subscriptions a connection. Frames are JSON text, but rows that were asked for as Arrow. The token comes in the Authorization header, in the query, or in the first frame within 10 s.",
                 "servers": [{"$ref": "#/servers/websocket"}],
                 "messages": refs(&all),
                 "bindings": {"ws": {"method": "GET", "query": access_token(), "bindingVersion": "0.1.0"}},
@@ -148,7 +148,7 @@ fn query(client: &Frames) -> Json {
     let fields = frames.iter().find(|(name, _)| name == "subscribe").map(|(_, schema)| schema);
     let fields = fields.and_then(|schema| schema.get("properties")).and_then(Json::as_object);
     let mut query = fields.cloned().unwrap_or_default();
-    for elsewhere in ["type", "id", "resume"] {
+    for elsewhere in ["type", "id", "resume", "format"] {
         query.remove(elsewhere);
     }
     query.insert("dataset".to_owned(), json!({"$ref": "#/components/schemas/Dataset"}));

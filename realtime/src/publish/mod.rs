@@ -23,6 +23,7 @@ pub fn documents() -> Vec<(&'static str, String)> {
         ("realtime/src/client/rows.rs", rust::rows()),
         ("clients/typescript/src/protocol.ts", typescript::protocol()),
         ("clients/typescript/src/events.ts", typescript::events()),
+        ("realtime/subscriptions.graphql", crate::graphql::sdl()),
     ]
 }
 
@@ -90,7 +91,7 @@ fn merge(variant: &mut Map<String, Json>, fields: &Map<String, Json>) {
 }
 
 /// `queue_live` as `QueueLive`.
-fn pascal(name: &str) -> String {
+pub(crate) fn pascal(name: &str) -> String {
     let words = name.split(['_', '.', '-']);
     let capital = |word: &str| {
         let mut letters = word.chars();

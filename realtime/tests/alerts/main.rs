@@ -17,6 +17,19 @@ use serde_json::json;
 use crate::world::{CARE, QUEUES, RULE, SALES, World, at, row, rule, state, text, waiting};
 
 #[test]
+fn a_row_is_meant_as_long_as_it_is_in_one_of_the_states() {
+    let mut world = World::new(rule(json!({"states": ["idle", "lost"]})));
+    let waiting = |count: i64, state: &str| {
+        row(SALES, &[("in_queue_now", Value::Int(count)), ("state", text(state))])
+    };
+    world.put(1, SALES, waiting(20, "logged_out"));
+    world.put(2, SALES, waiting(20, "idle"));
+    world.put(3, SALES, waiting(21, "lost"));
+    world.put(4, SALES, waiting(21, "available"));
+    assert_eq!(world.told, ["2 fired 20 since 2", "4 row_gone"]);
+}
+
+#[test]
 fn a_bound_fires_when_it_is_crossed_and_clears_on_the_safe_side() {
     for (given, when, then) in [
         // Crossed, then back.

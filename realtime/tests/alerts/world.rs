@@ -27,6 +27,7 @@ pub(crate) static QUEUES: TableDef = TableDef {
         column("answered_today", ColumnType::Int),
         column("abandoned_today", ColumnType::Int),
         column("oldest_entered_time", ColumnType::Time),
+        column("state", ColumnType::Text),
     ],
     key: &["queue_id"],
     sort: &["queue_id"],

@@ -18,7 +18,7 @@ use ledgerline_event_store::memory::MemoryLog;
 use ledgerline_projections::{ColumnType, Options, Projections, Row, TableDef, Value};
 use ledgerline_realtime::{Hub, Limits, ProjectionsFeed, RealtimeState, router};
 use ledgerline_schemas::event::Event;
-use ledgerline_schemas::id::{EventId, OrgId};
+use ledgerline_schemas::id::{EventId, OrgId, UserId};
 use ledgerline_schemas::{Actor, NewEvent, Position, StreamId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -143,7 +143,7 @@ impl Center {
             org_id: ORG,
             subject: "someone".to_owned(),
             roles: [role].into(),
-            user_id: None,
+            user_id: (role == Role::Agent).then(|| UserId::from_u128(1)),
             user_profile_id: None,
             ttl_s: 600,
         };

@@ -99,6 +99,18 @@ impl Client {
         }
     }
 
+    /// The next binary message; `progress` may come before it.
+    pub async fn binary(&mut self) -> Vec<u8> {
+        loop {
+            match self.socket.next().await.unwrap().unwrap() {
+                Message::Binary(bytes) => return bytes.to_vec(),
+                Message::Text(text) if text.contains(r#""type":"progress""#) => {}
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("not rows: {other:?}"),
+            }
+        }
+    }
+
     /// The next frame that is not `progress`.
     pub async fn answer(&mut self) -> Json {
         loop {

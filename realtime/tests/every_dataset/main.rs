@@ -1,5 +1,5 @@
-//! Snapshot and deltas up to P are what SQL says `as_of` P: for every dataset, under random filters, columns and
-//! rates, with reconnects, lost feeds, small retention and snapshots that lag behind the changes.
+//! Snapshot and deltas up to P are what SQL says `as_of` P: for every dataset, under random filters, columns,
+//! formats and rates, with reconnects, lost feeds, small retention and snapshots that lag behind the changes.
 //!
 //! Each seed is a question that three subscribers ask side by side. `LEDGERLINE_SEEDS` (default 3,400, which is more than
 //! 10,000 subscribers), from `LEDGERLINE_SEED` on.
@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 #![allow(unreachable_pub, reason = "modules of a test")]
 
+#[path = "../arrow/mod.rs"]
+mod arrow;
 #[path = "../day/mod.rs"]
 mod day;
 mod history;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use ledgerline_access::{Principal, Role};
 use ledgerline_projections::{ColumnType, TableDef};
+use ledgerline_realtime::frame::Outgoing;
 use ledgerline_realtime::resume::ResumeKey;
 use ledgerline_realtime::session::{Now, Organization, Session};
 use ledgerline_realtime::{Hub, Limits};
 use ledgerline_schemas::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
+use crate::arrow;
 use crate::day::random::Random;
 use crate::history::{History, ORG, Replay};
 
@@ -26,6 +28,7 @@ struct Question {
     filter: Map<String, Json>,
     columns: Option<BTreeSet<&'static str>>,
     max_hz: f64,
+    format: &'static str,
 }
 
 impl Question {
@@ -62,7 +65,7 @@ impl Question {
             columns.extend(table.columns.iter().map(|it| it.name).filter(|_| random.chance(30)));
             columns
         });
-        Self { table, filter, columns, max_hz: 10.0 }
+        Self { table, filter, columns, max_hz: 10.0, format: "json" }
     }
 
     /// The same question of somebody else: the first asks it as it is.
@@ -73,12 +76,13 @@ impl Question {
             _ => Some(self.table.key.iter().copied().collect()),
         };
         let max_hz = *random.pick(&[0.5, 1.0, 4.0, 10.0, 50.0]);
-        Self { table: self.table, filter: self.filter.clone(), columns, max_hz }
+        let format = *random.pick(&["json", "arrow"]);
+        Self { table: self.table, filter: self.filter.clone(), columns, max_hz, format }
     }
 
     fn frame(&self, resume: Option<&str>) -> String {
         let mut frame = json!({"type": "subscribe", "id": "s", "dataset": self.table.name,
-            "max_hz": self.max_hz, "filter": self.filter});
+            "max_hz": self.max_hz, "filter": self.filter, "format": self.format});
         if let Some(columns) = &self.columns {
             frame["columns"] = json!(columns);
         }
@@ -146,9 +150,14 @@ struct Subscriber<'a> {
 }
 
 impl Subscriber<'_> {
-    fn take(&mut self, text: &str) {
-        let frame: Json = serde_json::from_str(text).unwrap();
-        let it = format!("seed {}, {}: {text}", self.seed, self.question.frame(None));
+    fn take(&mut self, frame: &Outgoing) {
+        let has_rows = ["rows", "delta"].contains(&frame.kind);
+        assert_eq!(frame.arrow.is_some(), has_rows && self.question.format == "arrow");
+        let frame: Json = match &frame.arrow {
+            Some(bytes) => arrow::frame_of(bytes, self.question.table),
+            None => serde_json::from_str(&frame.text).unwrap(),
+        };
+        let it = format!("seed {}, {}: {frame}", self.seed, self.question.frame(None));
         let number = |name: &str| frame[name].as_u64().unwrap_or_else(|| panic!("{name} of {it}"));
         let list = |name: &str| frame[name].as_array().cloned().unwrap_or_else(|| panic!("{it}"));
         match frame["type"].as_str().unwrap() {
@@ -245,7 +254,7 @@ impl Connected<'_> {
         self.now.ms += ms;
         for _ in 0..frames {
             let Some(frame) = session.next_frame(self.now) else { break };
-            self.it.take(&frame.text);
+            self.it.take(&frame);
         }
         if std::mem::take(&mut self.it.resync) {
             session.handle(&self.it.question.frame(None), self.now);

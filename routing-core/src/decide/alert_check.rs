@@ -38,6 +38,12 @@ pub(super) fn check(rule: &AlertRule) -> Result<(), Rejection> {
             return Err(invalid(format!("{field}: has {named}, the limit is {PLACES_MAX}")));
         }
     }
+    for state in &rule.states {
+        if !dataset.states.contains(&state.as_str()) {
+            let known = one_of(dataset, dataset.states, "no states");
+            return Err(invalid(format!("states: {state:?}: {known}")));
+        }
+    }
     let length = rule.message.chars().count();
     if length > MESSAGE_CHARS_MAX {
         let message = format!("message: has {length} characters, the limit is {MESSAGE_CHARS_MAX}");

@@ -329,6 +329,7 @@ fn an_alert_rule_names_what_is_there_and_bounds_that_make_sense() {
         ("for_ms", json!(86_400_001), "for_ms:"),
         ("team_ids", json!([entity(EntityKind::Team, "Red")]), "team_ids:"),
         ("queue_ids", json!([entity(EntityKind::Queue, "nobody")]), "queue_ids: no queue has id"),
+        ("states", json!(["idle"]), "states: \"idle\": queue_live has no states"),
         ("severity", json!("urgent"), "urgent"),
         ("message", json!("x".repeat(501)), "message: has 501"),
         ("treshold", json!(1), "treshold"),
@@ -360,7 +361,16 @@ fn an_alert_rule_names_what_is_there_and_bounds_that_make_sense() {
     Scenario::new()
         .when(put(EntityKind::AlertRule, "r", below))
         .then_refused(RejectionCode::Invalid, "clear_threshold: is 9, must not be less");
-    for document in [whole(), age, {
+    let idle = |state: &str| {
+        json!({
+            "dataset": "agent_live", "figure": {"age": "since"}, "comparison": "above",
+            "threshold": 600_000, "states": ["not_responding", state],
+        })
+    };
+    Scenario::new()
+        .when(put(EntityKind::AlertRule, "r", idle("busy")))
+        .then_refused(RejectionCode::Invalid, "states: \"busy\": agent_live has available, idle,");
+    for document in [whole(), age, idle("idle"), {
         let mut document = whole();
         document["figure"] = ratio(json!({"times": 100, "per_min": 20}));
         document["message"] = json!("x".repeat(500));

@@ -40,6 +40,9 @@ pub struct AlertRule {
     /// Only rows of these entry points; all if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entry_point_ids: Vec<EntryPointId>,
+    /// Only rows in one of these states, such as `idle`; all if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<String>,
     /// How bad it is.
     #[serde(default)]
     pub severity: AlertSeverity,
@@ -180,6 +183,8 @@ pub struct AlertDataset {
     pub times: &'static [&'static str],
     /// Columns that say what a row belongs to: rules can name them.
     pub places: &'static [&'static str],
+    /// What its column `state` can say; nothing when it has none.
+    pub states: &'static [&'static str],
 }
 
 const STAFF: &[&str] = &[
@@ -216,6 +221,7 @@ pub const DATASETS: &[AlertDataset] = &[
         ],
         times: &["since", "login_time"],
         places: &["team_id", "site_id"],
+        states: &["available", "idle", "logged_out", "not_responding"],
     },
     AlertDataset {
         name: "entry_point_live",
@@ -230,18 +236,33 @@ pub const DATASETS: &[AlertDataset] = &[
         ],
         times: &[],
         places: &["entry_point_id"],
+        states: &[],
     },
     AlertDataset {
         name: "flow_live",
         numbers: &["flow_version", "in_flow_now", "started", "ended", "errors"],
         times: &["last_error_time"],
         places: &[],
+        states: &[],
     },
     AlertDataset {
         name: "interaction_live",
         numbers: &["priority", "hold_count", "queue_count", "transfer_count"],
         times: &["since", "created_time", "entered_time"],
         places: &["queue_id", "entry_point_id", "team_id", "site_id"],
+        states: &[
+            "conference",
+            "connected",
+            "consulting",
+            "disconnected",
+            "hold",
+            "ivr",
+            "new",
+            "offered",
+            "post_call",
+            "queued",
+            "wrapup",
+        ],
     },
     AlertDataset {
         name: "interval_current",
@@ -274,6 +295,7 @@ pub const DATASETS: &[AlertDataset] = &[
         ],
         times: &["interval_start"],
         places: &["queue_id"],
+        states: &[],
     },
     AlertDataset {
         name: "queue_live",
@@ -306,7 +328,20 @@ pub const DATASETS: &[AlertDataset] = &[
         ],
         times: &["oldest_entered_time"],
         places: &["queue_id"],
+        states: &[],
     },
-    AlertDataset { name: "site_live", numbers: STAFF, times: &[], places: &["site_id"] },
-    AlertDataset { name: "team_live", numbers: STAFF, times: &[], places: &["team_id", "site_id"] },
+    AlertDataset {
+        name: "site_live",
+        numbers: STAFF,
+        times: &[],
+        places: &["site_id"],
+        states: &[],
+    },
+    AlertDataset {
+        name: "team_live",
+        numbers: STAFF,
+        times: &[],
+        places: &["team_id", "site_id"],
+        states: &[],
+    },
 ];

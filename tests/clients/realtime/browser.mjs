@@ -10,6 +10,8 @@ export async function browse(program, profile, url) {
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--no-first-run",
+    // The center makes its certificate anew at every start.
+    "--ignore-certificate-errors",
     "--remote-debugging-port=0",
     `--user-data-dir=${profile}`,
     "about:blank",

@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import * as realtime from "@ledgerline/realtime";
 import { browse } from "./browser.mjs";
 import { follow } from "./follow.mjs";
+import { subscriptions } from "./graphql.mjs";
 import { raw } from "./raw.mjs";
 
 const PATIENCE_MS = 90_000;
@@ -18,9 +19,9 @@ const TYPES = { html: "text/html", mjs: "text/javascript", js: "text/javascript"
 /** A center of its own for every client: all of them begin at the beginning. */
 async function start() {
   const child = spawn(process.env.CENTER, { stdio: ["pipe", "pipe", "inherit"] });
-  const [url] = await new Promise((resolve, reject) => {
+  const [url, secure] = await new Promise((resolve, reject) => {
     const lines = createInterface({ input: child.stdout });
-    lines.once("line", (line) => resolve([line]));
+    lines.once("line", (line) => resolve(line.split(" ")));
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`the center ended: ${code}`)));
   });
@@ -33,6 +34,7 @@ async function start() {
   };
   return {
     url,
+    secure,
     token: async () => (await get("token")).text(),
     step: async (count) => (await (await get(`step?count=${count}`, { method: "POST" })).json()).position,
     rows: async (dataset, position) => (await get(`rows?dataset=${dataset}&position=${position}`)).json(),
@@ -124,19 +126,25 @@ if (typeof WebSocket === "undefined") {
   throw new Error("no WebSocket: Node 22 or later, or node --experimental-websocket");
 }
 await with_center("curl and a plain WebSocket", (center) => raw(center));
+await with_center("graphql-ws", (center, way) => subscriptions(center, way));
 await with_center("the TypeScript client in Node", (_center, _way, page) => follow(realtime, page.origin));
-if (process.env.CHROMIUM) {
-  await with_center("the TypeScript client in Chromium", async (_center, _way, page) => {
-    const profile = mkdtempSync(join(tmpdir(), "ledgerline-chromium-"));
-    try {
-      const { done, error } = await browse(process.env.CHROMIUM, profile, `${page.origin}/page.html`);
-      if (error !== undefined) {
-        throw new Error(error);
-      }
-      return done;
-    } finally {
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+
+/** What a page in a Chromium of its own comes to. */
+async function chromium(url) {
+  const profile = mkdtempSync(join(tmpdir(), "ledgerline-chromium-"));
+  try {
+    const { done, error } = await browse(process.env.CHROMIUM, profile, url);
+    if (error !== undefined) {
+      throw new Error(error);
     }
-  });
+    return done;
+  } finally {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+if (process.env.CHROMIUM) {
+  await with_center("the TypeScript client in Chromium", (_center, _way, page) => chromium(`${page.origin}/page.html`));
+  await with_center("streams over HTTP/2 in Chromium", (center) => chromium(`${center.secure}/streams.html`));
 }
 process.exit(0);
