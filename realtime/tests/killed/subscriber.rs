@@ -84,16 +84,15 @@ impl Subscriber {
         going: Arc<Going>,
     ) -> Self {
         let _told = CutOff(&going);
-        // A server that starts has another key for tokens: what it is shown first is of its predecessor.
-        let mut of_this_server = false;
+        // A server that starts has another key for tokens, and may be left before it gives one.
+        self.token = None;
         while !stop.is_cancelled() {
             let stay = Duration::from_millis(100 + self.random.below(2_000) as u64);
-            let connected = self.connection(address, &token, of_this_server, stay, &stop, &going);
+            let connected = self.connection(address, &token, stay, &stop, &going);
             if connected.await.is_none() {
                 // The server is gone, or going.
                 stop.cancelled().await;
             }
-            of_this_server = self.token.is_some();
         }
         self
     }
@@ -103,7 +102,6 @@ impl Subscriber {
         &mut self,
         address: SocketAddr,
         token: &str,
-        of_this_server: bool,
         stay: Duration,
         stop: &CancellationToken,
         going: &Going,
@@ -114,7 +112,7 @@ impl Subscriber {
         let mut subscribe = json!({"type": "subscribe", "id": "s", "dataset": self.dataset});
         let mut resumes = false;
         match (&self.token, self.dataset) {
-            (Some(token), _) if of_this_server && !self.in_snapshot => {
+            (Some(token), _) if !self.in_snapshot => {
                 subscribe["resume"] = json!(token);
                 resumes = true;
             }
