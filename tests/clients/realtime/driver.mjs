@@ -139,8 +139,21 @@ async function chromium(url) {
     }
     return done;
   } finally {
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    await remove(profile);
   }
+}
+
+/** A browser that was ended goes on writing for a moment; what it leaves is no reason to fail. */
+async function remove(folder) {
+  for (let tries = 0; tries < 40; tries += 1) {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+      return;
+    } catch {
+      await new Promise((done) => setTimeout(done, 250));
+    }
+  }
+  console.warn(`   ${folder} could not be removed`);
 }
 
 if (process.env.CHROMIUM) {
