@@ -35,7 +35,7 @@ const CLOSE_PROTOCOL: u16 = 1002;
 const CLOSE_TOO_LARGE: u16 = 1009;
 /// Bytes that are read at a time. The library writes zeros over all of them before every read and keeps them for as
 /// long as the connection: its own 128 KiB are most of what a subscriber costs.
-const READ_BYTES: usize = 4 * 1_024;
+pub(crate) const READ_BYTES: usize = 4 * 1_024;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Parameters {

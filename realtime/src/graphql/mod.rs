@@ -28,7 +28,7 @@ use tokio_stream::StreamMap;
 
 use crate::frame::ErrorCode;
 use crate::state::{RealtimeState, Verified, refuse, refuse_token};
-use crate::ws::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED};
+use crate::ws::{CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED, READ_BYTES};
 use source::Caller;
 
 pub(crate) use ask::ask;
@@ -100,7 +100,8 @@ pub(crate) async fn upgrade(
         return refuse(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message);
     }
     let bytes = state.inner.limits.request_bytes;
-    socket.max_message_size(bytes).max_frame_size(bytes).on_upgrade(move |mut socket| async move {
+    let socket = socket.read_buffer_size(READ_BYTES).max_message_size(bytes).max_frame_size(bytes);
+    socket.on_upgrade(move |mut socket| async move {
         let within = Duration::from_millis(state.inner.limits.close_ms);
         metrics::gauge!("ledgerline_realtime_connections").increment(1.0);
         let ending = serve(&mut socket, state, verified, permit).await;
